@@ -1,0 +1,51 @@
+"""When to ping, and until when the answer may come: two deadlines as a value.
+
+The server pings every ``interval`` seconds after the handshake, and the peer answers within ``timeout`` seconds (Engine.IO
+protocol, "Heartbeat"). While an answer is owed no further ping is sent, so at most one of the two deadlines counts.
+"""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The heartbeat of one session. Times are seconds on the caller's clock."""
+
+    interval: float
+    timeout: float
+    ping_at: float
+    """When the next ping is due."""
+    answer_by: float | None = None
+    """Until when the peer may answer the last ping; None when it owes nothing."""
+
+    @classmethod
+    def start(cls, interval: float, timeout: float, now: float) -> "Heartbeat":
+        """Return the heartbeat of a session whose handshake is made at ``now``."""
+        return cls(interval, timeout, ping_at=now + interval)
+
+    @property
+    def deadline(self) -> float:
+        """When `tick` of the session must look again: the owed answer, otherwise the next ping."""
+        return self.ping_at if self.answer_by is None else self.answer_by
+
+    def ping_due(self, now: float) -> bool:
+        """Whether a ping must be sent now."""
+        return self.answer_by is None and now >= self.ping_at
+
+    def overdue(self, now: float) -> bool:
+        """Whether the peer has failed to answer in time."""
+        return self.answer_by is not None and now >= self.answer_by
+
+    def pinged(self, now: float) -> "Heartbeat":
+        """Return the heartbeat after a ping that left at ``now``.
+
+        The next ping keeps the cadence of the handshake, unless this one was so late that the next would be due already.
+        """
+        following = self.ping_at + self.interval
+        return replace(
+            self, answer_by=now + self.timeout, ping_at=following if following > now else now + self.interval
+        )
+
+    def heard(self) -> "Heartbeat":
+        """Return the heartbeat after any packet of the peer: each one proves that it is alive."""
+        return replace(self, answer_by=None)
