@@ -1,0 +1,225 @@
+"""Running handlers: in order for each socket, each in its own context, and none able to harm another.
+
+A `Lane` belongs to one socket. What is submitted to it runs one after another in one task, which exists only while there is
+something to do; the reader that submits never waits for a handler. When the socket leaves, the lane is closed: what runs may go
+on for a grace period, then it is cancelled, and at last, exactly once, the disconnect handler runs.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from trio_socketio.protocol.errors import EncodeError
+from trio_socketio.protocol.jsontext import JSON
+from trio_socketio.server.context import Context, activate
+from trio_socketio.server.errors import ConnectionRefused
+from trio_socketio.server.handlers import Handler
+
+if TYPE_CHECKING:
+    from trio_socketio.server.service import Service
+    from trio_socketio.server.socket import Socket
+
+logger = logging.getLogger("trio_socketio.handlers")
+
+Job = Callable[[], Awaitable[None]]
+
+
+class NoAck:
+    """The type of `NO_ACK`: what a failed handler acknowledges with, which is not at all."""
+
+
+NO_ACK: Final = NoAck()
+
+
+class Lane:
+    """The handlers of one socket, one at a time.
+
+    Args:
+        service: Whose nursery owns the tasks.
+        progressed: Called whenever a job has ended: there is room for another.
+    """
+
+    __slots__ = ("_grace", "_jobs", "_last", "_progressed", "_scopes", "_service", "_walking")
+
+    def __init__(self, service: "Service", progressed: Callable[[], None]) -> None:
+        self._service = service
+        self._progressed = progressed
+        self._jobs: deque[Job] = deque()
+        self._walking = False
+        self._scopes: set[trio.CancelScope] = set()
+        self._last: Job | None = None
+        self._grace: float | None = None
+
+    def __len__(self) -> int:
+        """Return the number of jobs that wait or run."""
+        return len(self._jobs) + len(self._scopes)
+
+    def submit(self, job: Job) -> None:
+        """Run a job after all those submitted before it."""
+        self._jobs.append(job)
+        if not self._walking:
+            self._walking = True
+            self._service.start(self._walk)
+
+    def submit_concurrent(self, job: Job) -> None:
+        """Run a job in a task of its own, now."""
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
+        self._service.start(self._run_alone, job, scope)
+
+    def clear(self) -> None:
+        """Drop the jobs that have not begun."""
+        self._jobs.clear()
+
+    def close(self, last: Job, grace: float | None) -> None:
+        """Run ``last`` once everything that runs or waits has ended, which is cancelled after ``grace`` seconds (None: never)."""
+        self._last = last
+        self._service.leaving.add(self)
+        self.hasten(grace)
+        self._finish()
+
+    def hasten(self, grace: float | None) -> None:
+        """Cancel what runs in ``grace`` seconds, or sooner if that was said before."""
+        if grace is None:
+            return
+        self._grace = grace if self._grace is None else min(grace, self._grace)
+        deadline = trio.current_time() + grace
+        for scope in self._scopes:
+            scope.deadline = min(scope.deadline, deadline)
+
+    async def _walk(self) -> None:
+        scope = trio.CancelScope()
+        self._scopes.add(scope)
+        with scope:
+            while self._jobs:
+                await self._jobs.popleft()()
+                self._progressed()
+        self._scopes.discard(scope)
+        self._walking = False
+        if scope.cancelled_caught:
+            self._jobs.clear()
+        self._progressed()
+        self._finish()
+
+    async def _run_alone(self, job: Job, scope: trio.CancelScope) -> None:
+        with scope:
+            await job()
+        self._scopes.discard(scope)
+        self._progressed()
+        self._finish()
+
+    def _finish(self) -> None:
+        if self._walking or self._scopes:
+            return
+        if self._last is None:
+            self._service.leaving.discard(self)
+        else:
+            last, self._last = self._last, None
+            scope = trio.CancelScope()
+            if self._grace is not None:
+                scope.deadline = trio.current_time() + self._grace
+            self._scopes.add(scope)
+            self._service.start(self._run_alone, last, scope)
+
+
+async def handle_event(
+    socket: "Socket", handler: Handler, event: str, arguments: list[JSON], ack_id: int | None
+) -> None:
+    """Run the handler of one event and acknowledge with what it returns, if the client asked for that."""
+    context = Context(socket, event)
+    result = await invoke(context, handler, context, *arguments)
+    if ack_id is None or result is NO_ACK:
+        return
+    try:
+        socket.acknowledge(ack_id, result)
+    except EncodeError as error:
+        await report(context, handler.name, error)
+
+
+async def handle_disconnect(socket: "Socket", handler: Handler | None, reason: str) -> None:
+    """Run the disconnect handler of a socket that has left."""
+    if handler is not None:
+        context = Context(socket, "disconnect")
+        await invoke(context, handler, context, reason)
+    socket.forget()
+
+
+async def handle_connect(socket: "Socket", auth: JSON) -> None:
+    """Run the middleware and the connect handler of a socket, then accept or reject it."""
+    context = Context(socket, "connect")
+    handlers = socket.routes.middleware_and_connect()
+    refusal = None
+    with activate(context):
+        for handler in handlers:
+            refusal = await _refusal(handler, context, auth)
+            if refusal is not None:
+                break
+    if refusal is None and socket.rejected:
+        refusal = ConnectionRefused()
+    if refusal is None:
+        socket.accept()
+    else:
+        socket.reject(refusal)
+
+
+async def _refusal(handler: Handler, context: Context, auth: JSON) -> ConnectionRefused | None:
+    try:
+        answer = await handler.call(context, auth)
+    except ConnectionRefused as refused:
+        return refused
+    except Exception:
+        logger.exception("connect handler %s of %s failed; the client is rejected", handler.name, context.namespace)
+        return ConnectionRefused("Internal server error")
+    return ConnectionRefused() if answer is False else None
+
+
+async def handle_answer(
+    socket: "Socket", handler: Handler, emitter: Context | None, sid: str, arguments: Sequence[JSON]
+) -> None:
+    """Run the callback of an emit with what a client acknowledged.
+
+    Outside a handler the emitter has no context, and neither has the callback; if it fails, that is told about the client's own.
+    """
+    if emitter is not None:
+        await invoke(emitter.acknowledged_by(sid), handler, *arguments)
+        return
+    try:
+        await handler.call(*arguments)
+    except Exception as error:
+        await report(Context(socket, "acknowledgement", sid), handler.name, error)
+
+
+async def invoke(context: Context, handler: Handler, *arguments: JSON) -> JSON:
+    """Call a function in a context and return its result; if it fails, the error handler's.
+
+    Returns:
+        What to acknowledge with, or `NO_ACK` when the handler failed and no error handler is registered.
+    """
+    with activate(context):
+        try:
+            return await handler.call(*arguments)
+        except Exception as error:
+            return await report(context, handler.name, error)
+
+
+async def report(context: Context, name: str, error: Exception) -> JSON:
+    """Hand the exception of a handler to the error handler; without one, or if that fails too, log it."""
+    on_error = context.error_handler
+    if on_error is not None:
+        with activate(context):
+            try:
+                return await on_error.call(context, error)
+            except Exception as another:
+                another.add_note(f"raised by the error handler {on_error.name} while it handled {error!r}")
+                error, name = another, on_error.name
+    logger.error("handler %s for %r in %s failed", name, context.event, context.namespace, exc_info=error)
+    return NO_ACK
+
+
+def event_job(socket: "Socket", handler: Handler, event: str, arguments: list[JSON], ack_id: int | None) -> Job:
+    """Return the job that runs a handler for one event."""
+    return partial(handle_event, socket, handler, event, arguments, ack_id)

@@ -1,0 +1,507 @@
+"""``emit`` and its relatives: one implementation for contexts, servers and namespaces, which differ in their defaults only."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import trio
+
+from trio_socketio.engine.outbound import Outbound
+from trio_socketio.protocol import socketio
+from trio_socketio.protocol.jsontext import JSON
+from trio_socketio.protocol.socketio import PacketType
+from trio_socketio.rooms import Audience, Default, address, names, own_sid, resolve_namespace
+from trio_socketio.server.acks import Answer, Pending
+from trio_socketio.server.errors import AckTimeout, Disconnected, NotConnected, SocketIOError, TooManyAcks
+from trio_socketio.server.handlers import Handler, Kind
+
+if TYPE_CHECKING:
+    from trio_socketio.server.app import Server
+    from trio_socketio.server.context import Context
+    from trio_socketio.server.socket import Socket
+
+Names = str | Iterable[str]
+"""One name or several: rooms or sids."""
+
+
+class Queued(NamedTuple):
+    """What became of an emit."""
+
+    count: int
+    """The number of local connections that it was queued for."""
+    slow: "Socket | None"
+    """The only recipient, for whose buffer the emitter waits."""
+
+
+class Emitter(ABC):
+    """What can address clients. Subclasses say where the call is made and what its defaults are.
+
+    Every keyword means the same everywhere; ``docs/emit-rules.md`` has the rules.
+    """
+
+    __slots__ = ()
+
+    _default: Default
+
+    @property
+    @abstractmethod
+    def server(self) -> "Server":
+        """The server whose clients are meant."""
+
+    @abstractmethod
+    def _here(self) -> "Context | None":
+        """Return the current connection, if there is one."""
+
+    @abstractmethod
+    def _home(self) -> str | None:
+        """Return the namespace that ``namespace=None`` means; None is the current one, or the root outside."""
+
+    # Events.
+
+    async def emit(
+        self,
+        event: str,
+        *args: JSON,
+        namespace: str | None = None,
+        to: Names | None = None,
+        room: Names | None = None,
+        broadcast: bool = False,
+        include_self: bool = True,
+        skip_sid: Names | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+    ) -> int:
+        """Send an event to clients (Socket.IO protocol, "EVENT").
+
+        The recipients are fixed and the packet is encoded before anything is awaited. If there is exactly one recipient and its
+        buffer is full, the call waits until there is space; it never waits for anybody otherwise. If it is cancelled while it
+        waits, the packet is queued all the same.
+
+        Args:
+            event: The name of the event.
+            *args: What its handlers get: anything that JSON has a form for, with bytes at any depth. A tuple as the only
+                argument is spread.
+            namespace: The namespace of the recipients.
+            to: One or several rooms or sids; their union is meant.
+            room: The same as ``to``.
+            broadcast: Everyone in the namespace, unless ``to`` is given.
+            include_self: Whether the current connection may be among the recipients.
+            skip_sid: One or several sids to leave out.
+            callback: Called once for each client that acknowledges, with the arguments of its acknowledgement.
+            ignore_queue: Act on the connections of this process only.
+
+        Returns:
+            The number of connections of this process that the packet was queued for.
+
+        Raises:
+            TypeError: A target or a value has the wrong type.
+            ValueError: A name is empty or reserved, a number is NaN or infinite, or the target makes no sense.
+            RuntimeError: The call needs a current connection and there is none.
+            TooManyAcks: A recipient owes too many acknowledgements; nothing was sent to anybody.
+        """
+        queue = self._prepare(
+            event, args, namespace, to, room, broadcast, include_self, skip_sid, callback, patient=True
+        )
+        await trio.lowlevel.checkpoint_if_cancelled()
+        queued = queue()
+        if queued.slow is None:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        else:
+            await queued.slow.client.live.space()
+        return queued.count
+
+    def emit_nowait(
+        self,
+        event: str,
+        *args: JSON,
+        namespace: str | None = None,
+        to: Names | None = None,
+        room: Names | None = None,
+        broadcast: bool = False,
+        include_self: bool = True,
+        skip_sid: Names | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,  # noqa: ARG002  # acts in a cluster only
+    ) -> int:
+        """Send an event to clients without waiting: the synchronous twin of `emit`.
+
+        A client whose buffer overflows is disconnected as too slow, even if it is the only recipient.
+        """
+        queue = self._prepare(
+            event, args, namespace, to, room, broadcast, include_self, skip_sid, callback, patient=False
+        )
+        return queue().count
+
+    async def send(
+        self,
+        data: JSON,
+        *,
+        json: bool = False,
+        namespace: str | None = None,
+        to: Names | None = None,
+        room: Names | None = None,
+        broadcast: bool = False,
+        include_self: bool = True,
+        skip_sid: Names | None = None,
+        callback: Callable[..., Any] | None = None,
+        ignore_queue: bool = False,
+    ) -> int:
+        """Emit the event ``message``, or ``json`` with ``json=True``; everything else is as in `emit`."""
+        return await self.emit(
+            "json" if json else "message",
+            data,
+            namespace=namespace,
+            to=to,
+            room=room,
+            broadcast=broadcast,
+            include_self=include_self,
+            skip_sid=skip_sid,
+            callback=callback,
+            ignore_queue=ignore_queue,
+        )
+
+    async def call(
+        self,
+        event: str,
+        *args: JSON,
+        to: str | None = None,
+        namespace: str | None = None,
+        timeout: float = 60.0,
+        ignore_queue: bool = False,  # noqa: ARG002  # acts in a cluster only
+    ) -> JSON:
+        """Send an event to exactly one client and return what it acknowledges.
+
+        Args:
+            event: The name of the event.
+            *args: Its arguments.
+            to: The sid of the client; the current connection by default.
+            namespace: The namespace of the client.
+            timeout: Seconds to wait for the acknowledgement.
+
+        Returns:
+            None, the value, or a tuple, for none, one or several acknowledged arguments.
+
+        Raises:
+            AckTimeout: No acknowledgement in time.
+            Disconnected: The client is not connected, or left before it acknowledged.
+            RuntimeError: No client is named and there is no current connection, or it is not accepted yet.
+            ValueError: ``to`` means several clients.
+        """
+        audience, template = self._address_call(event, args, to, namespace)
+        sockets = self._recipients(audience)
+        if not sockets:
+            raise Disconnected(f"nobody to call: {to!r} is not connected to {audience.namespace!r}")
+        if len(sockets) > 1:
+            raise ValueError(f"call() asks exactly one client, and to={to!r} means {len(sockets)}; use call_all()")
+        return await _ask(sockets[0], event, template, timeout)
+
+    async def call_all(
+        self,
+        event: str,
+        *args: JSON,
+        to: Names | None = None,
+        namespace: str | None = None,
+        timeout: float = 60.0,
+    ) -> dict[str, JSON | SocketIOError]:
+        """Send an event to several clients and gather what they acknowledge.
+
+        Args:
+            event: The name of the event.
+            *args: Its arguments.
+            to: One or several rooms or sids; None means everyone in the namespace.
+            namespace: The namespace of the clients.
+            timeout: Seconds to wait for all acknowledgements together.
+
+        Returns:
+            For each sid that was asked its answer, as `call` returns it, or the `AckTimeout`, `Disconnected` or `TooManyAcks` that stands for it.
+        """
+        here = self._here()
+        audience = address(
+            here=here, default=self._default, namespace=self._target(namespace), to=to, broadcast=to is None
+        )
+        template = _template(event, args, audience.namespace)
+        answers: dict[str, JSON | SocketIOError] = {}
+
+        async def ask(socket: "Socket") -> None:
+            try:
+                answers[socket.sid] = await _ask(socket, event, template, timeout)
+            except (AckTimeout, Disconnected, TooManyAcks) as error:
+                answers[socket.sid] = error
+
+        async with trio.open_nursery() as nursery:
+            for socket in self._recipients(audience):
+                answers[socket.sid] = None  # so that the answers come in the order of the clients
+                nursery.start_soon(ask, socket)
+        return answers
+
+    # Rooms.
+
+    async def join_room(self, room: Names, sid: str | None = None, namespace: str | None = None) -> None:
+        """Put a client into one or several rooms.
+
+        Args:
+            room: One or several names.
+            sid: The client; the current connection by default.
+            namespace: The namespace of the client.
+
+        Raises:
+            NotConnected: Nobody has that sid.
+            ValueError: A room's name is empty, or is the sid of another client, whose private packets it would get.
+        """
+        target, rooms, socket = self._room_call(room, sid, namespace)
+        adapter = self.server.find_adapter(target)
+        for name in rooms:
+            if adapter is not None and name != socket.sid and name in adapter.registry:
+                raise ValueError(
+                    f"{name!r} is the sid of another client: whoever joined it would get that client's private packets"
+                )
+        await trio.lowlevel.checkpoint_if_cancelled()
+        socket.join(rooms)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def leave_room(self, room: Names, sid: str | None = None, namespace: str | None = None) -> None:
+        """Take a client out of one or several rooms; those it is not in are ignored.
+
+        Args:
+            room: One or several names.
+            sid: The client; the current connection by default.
+            namespace: The namespace of the client.
+
+        Raises:
+            NotConnected: Nobody has that sid.
+            ValueError: A room's name is empty, or is the client's own sid, which it cannot leave.
+        """
+        _, rooms, socket = self._room_call(room, sid, namespace)
+        if socket.sid in rooms:
+            raise ValueError(
+                f"{socket.sid!r} is the client's own sid: a client cannot leave the room of its sid, only disconnect"
+            )
+        await trio.lowlevel.checkpoint_if_cancelled()
+        socket.leave(rooms)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    async def close_room(self, room: str, namespace: str | None = None) -> None:
+        """Let every member of a room leave it; they stay connected.
+
+        Args:
+            room: The name.
+            namespace: The namespace of the room.
+
+        Raises:
+            ValueError: The name is empty, or is the sid of a client.
+        """
+        target = self._resolve(namespace)
+        closing = names(room, "room")
+        adapter = self.server.find_adapter(target)
+        here = self._here()
+        for name in closing:
+            if (adapter is not None and name in adapter.registry) or (here is not None and name == here.sid):
+                raise ValueError(
+                    f"{name!r} is the sid of a client: the room of a sid cannot be closed; use disconnect()"
+                )
+        await trio.lowlevel.checkpoint_if_cancelled()
+        for name in closing:
+            if adapter is not None:
+                adapter.registry.close(name)
+        pending = self._pending(target)
+        if pending is not None:
+            pending.leave(closing)
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    def rooms(self, sid: str | None = None, namespace: str | None = None) -> list[str]:
+        """Return the rooms of a client, its own sid first.
+
+        Args:
+            sid: The client; the current connection by default.
+            namespace: The namespace of the client.
+
+        Raises:
+            NotConnected: Nobody has that sid.
+        """
+        return self._member(sid, self._resolve(namespace)).rooms()
+
+    # Connections.
+
+    async def disconnect(
+        self,
+        sid: str | None = None,
+        namespace: str | None = None,
+        *,
+        close: bool = False,
+        ignore_queue: bool = False,  # noqa: ARG002  # acts in a cluster only
+    ) -> None:
+        """End a client's membership of a namespace; what was emitted to it before is delivered first.
+
+        In its own connect handler it is a rejection. A sid that nobody has is ignored: it is gone already.
+
+        Args:
+            sid: The client; the current connection by default.
+            namespace: The namespace to end.
+            close: End the whole connection, with all its namespaces.
+        """
+        target = self._resolve(namespace)
+        try:
+            socket = self._member(sid, target)
+        except NotConnected:
+            await trio.lowlevel.checkpoint()
+            return
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if close:
+            socket.client.disconnect()
+        else:
+            socket.disconnect()
+        await trio.lowlevel.cancel_shielded_checkpoint()
+
+    # How it is done.
+
+    def _target(self, namespace: str | None) -> str | None:
+        return self._home() if namespace is None else namespace
+
+    def _resolve(self, namespace: str | None) -> str:
+        here = self._here()
+        return resolve_namespace(self._target(namespace), here.namespace if here is not None else "/")
+
+    def _prepare(
+        self,
+        event: str,
+        args: tuple[JSON, ...],
+        namespace: str | None,
+        to: Names | None,
+        room: Names | None,
+        broadcast: bool,  # noqa: FBT001  # handed through from the keywords of emit
+        include_self: bool,  # noqa: FBT001  # handed through from the keywords of emit
+        skip_sid: Names | None,
+        callback: Callable[..., Any] | None,
+        *,
+        patient: bool,
+    ) -> Callable[[], Queued]:
+        """Do everything that can fail, and return what queues the packet."""
+        here = self._here()
+        audience = address(
+            here=here,
+            default=self._default,
+            namespace=self._target(namespace),
+            to=to,
+            room=room,
+            broadcast=broadcast,
+            include_self=include_self,
+            skip_sid=skip_sid,
+        )
+        template = _template(event, args, audience.namespace)
+        sockets = self._recipients(audience)
+        patient = patient and len(sockets) == 1
+        if callback is None:
+            outbound = Outbound.message(template.frames(), patient=patient)
+
+            def queue() -> Queued:
+                return Queued(sum([socket.send(outbound) for socket in sockets]), sockets[0] if patient else None)
+
+            return queue
+
+        handler = Handler.of(callback, Kind.CALLBACK)
+        for socket in sockets:
+            socket.acks.check()
+
+        def queue_with_ids() -> Queued:
+            count = 0
+            for socket in sockets:
+                ack_id = socket.acks.register(Callback(socket, handler, here))
+                count += socket.send(Outbound.message(template.frames(ack_id), patient=patient))
+            return Queued(count, sockets[0] if patient else None)
+
+        return queue_with_ids
+
+    def _recipients(self, audience: Audience) -> "list[Socket]":
+        adapter = self.server.find_adapter(audience.namespace)
+        sockets = [] if adapter is None else adapter.recipients(audience)
+        pending = self._pending(audience.namespace)
+        if pending is not None and pending.sid not in audience.skip:
+            rooms = audience.rooms
+            if rooms is None or not set(rooms).isdisjoint(pending.rooms()):
+                sockets.append(pending)
+        return sockets
+
+    def _pending(self, namespace: str) -> "Socket | None":
+        """Return the current connection's socket if its connect handler runs: it is a target of that handler's own emits."""
+        here = self._here()
+        return None if here is None else here.connecting_in(namespace)
+
+    def _address_call(
+        self, event: str, args: tuple[JSON, ...], to: str | None, namespace: str | None
+    ) -> tuple[Audience, socketio.Template]:
+        here = self._here()
+        target = self._target(namespace)
+        if to is None and (here is None or self._default is Default.EVERYONE):
+            raise RuntimeError("call() asks exactly one client: outside a handler, name it with to=...")
+        audience = address(here=here, default=Default.SELF, namespace=target, to=to)
+        pending = self._pending(audience.namespace)
+        if pending is not None and audience.rooms == (pending.sid,):
+            raise RuntimeError(
+                "a connect handler cannot call() its own client: it is not accepted yet, and could not answer"
+            )
+        return audience, _template(event, args, audience.namespace)
+
+    def _room_call(self, room: Names, sid: str | None, namespace: str | None) -> "tuple[str, tuple[str, ...], Socket]":
+        target = self._resolve(namespace)
+        rooms = names(room, "room")
+        return target, rooms, self._member(sid, target)
+
+    def _member(self, sid: str | None, namespace: str) -> "Socket":
+        """Return the socket that is meant: the current connection's, or that of a sid."""
+        here = self._here()
+        if sid is None and here is None:
+            raise RuntimeError("outside a handler there is no current connection: name the client with sid=...")
+        if sid is not None and not isinstance(sid, str):
+            raise TypeError(f"a sid is a str, not {type(sid).__name__}: {sid!r}")
+        if here is not None:
+            if sid is None:
+                sid = own_sid(here, namespace)
+            own = here.socket_in(namespace)
+            if own is not None and own.sid == sid:
+                return own
+        adapter = self.server.find_adapter(namespace)
+        socket = None if adapter is None or sid is None else adapter.sockets.get(sid)
+        if socket is None:
+            raise NotConnected(f"nobody in {namespace!r} has the sid {sid!r}")
+        return socket
+
+
+class Callback(Pending):
+    """The callback of an emit, for one of its recipients."""
+
+    __slots__ = ("_handler", "_here", "_socket")
+
+    def __init__(self, socket: "Socket", handler: Handler, here: "Context | None") -> None:
+        self._socket = socket
+        self._handler = handler
+        self._here = here
+
+    def answered(self, sid: str, arguments: Sequence[JSON]) -> None:
+        """Run the callback in a task of its own, in the context of the emitter."""
+        self._socket.run_callback(self._handler, self._here, sid, arguments)
+
+    def dropped(self) -> None:
+        """Nothing: a callback whose client leaves is forgotten."""
+
+
+def _template(event: str, args: tuple[JSON, ...], namespace: str) -> socketio.Template:
+    if not isinstance(event, str):
+        raise TypeError(f"an event's name is a str, not {type(event).__name__}: {event!r}")
+    if len(args) == 1 and isinstance(args[0], tuple):
+        args = args[0]
+    return socketio.Template.of(socketio.Packet(PacketType.EVENT, namespace, [event, *args]))
+
+
+async def _ask(socket: "Socket", event: str, template: socketio.Template, timeout: float) -> JSON:
+    answer = Answer()
+    ack_id = socket.acks.register(answer)
+    live = socket.client.live
+    try:
+        with trio.move_on_after(timeout) as scope, socket.client.calling():
+            socket.send(Outbound.message(template.frames(ack_id), patient=True))
+            await live.space()
+            return await answer.wait()
+    finally:
+        socket.acks.forget(ack_id)
+    assert scope.cancelled_caught  # nothing else leaves the block without returning or raising
+    raise AckTimeout(f"no acknowledgement of {event!r} within {timeout:g} s")

@@ -1,0 +1,449 @@
+"""One connection: HTTP/1.1 by h11, request after request, until it closes or becomes a WebSocket.
+
+Every wait has a deadline: the next request may be `KEEP_ALIVE` seconds away, its head takes at most `HEAD_TIMEOUT` from its
+first byte, its body `BODY_TIMEOUT`, and an answer must have been read within `WRITE_TIMEOUT`. A pending GET waits as long as its session
+lives, and the heartbeat sees to that.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Final
+
+import h11
+import trio
+from wsproto.utilities import generate_accept_token
+
+from trio_socketio.engine.config import Transport
+from trio_socketio.engine.events import Closed, CloseReason, Conflict
+from trio_socketio.engine.origins import Headers
+from trio_socketio.engine.request import (
+    BadRequest,
+    Open,
+    Poll,
+    Post,
+    Preflight,
+    Reject,
+    RejectCode,
+    Request,
+    Upgrade,
+    admit,
+    handles,
+    parse_request,
+    reject,
+)
+from trio_socketio.server.errors import ConnectionRefused
+from trio_socketio.server.http import HTTPRequest, HTTPResponse
+from trio_socketio.server.net.live import Live
+from trio_socketio.server.net.responses import Answer, compress
+from trio_socketio.server.net.websocket import RECEIVE_SIZE, WebSocket, accept_and_close
+
+if TYPE_CHECKING:
+    from trio_socketio.server.service import Service
+
+logger = logging.getLogger("trio_socketio.http")
+
+KEEP_ALIVE: Final = 75.0
+"""Seconds between two requests; the default of nginx, and above the ping interval at which polling clients come back."""
+HEAD_TIMEOUT: Final = 20.0
+"""Seconds for a request's head; what Node and Apache give is of that order."""
+BODY_TIMEOUT: Final = 60.0
+"""Seconds for a request's body; a megabyte over a bad mobile connection fits."""
+WRITE_TIMEOUT: Final = 60.0
+"""Seconds in which the client must have taken an answer; as nginx's ``send_timeout``."""
+MAX_HEAD: Final = 16 * 1024
+"""Bytes of a request's head; Node has the same limit."""
+MAX_PIPELINED: Final = 64 * 1024
+"""Bytes that a client may send ahead while a GET of its is pending; over it nothing more is read until that is answered."""
+
+OK: Final = Answer(200, b"ok", (("content-type", "text/html"),))
+TOO_LARGE: Final = Answer(413, b"", close=True)
+NO_BODY: Final = (204, 304)
+"""Statuses whose answers have neither a body nor a length (RFC 9110, section 8.6)."""
+NO_STORE: Final = ("cache-control", "no-store")
+
+
+class Gone(Exception):  # noqa: N818  # not an error: clients come and go
+    """The client is gone, or so slow that it counts as gone."""
+
+
+class Connection:
+    """Serves one connection.
+
+    Args:
+        stream: The connection, open.
+        service: The service that it belongs to.
+        address: The peer's address.
+        secure: Whether it is TLS.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, service: "Service", address: str, *, secure: bool) -> None:
+        self._stream = stream
+        self._service = service
+        self._server = service.server
+        self._address = address
+        self._secure = secure
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._pipelined = 0
+
+    async def run(self) -> None:
+        """Answer requests until the connection is over. The stream is left for the caller to close."""
+        try:
+            while await self._next():
+                pass
+        except Gone as gone:
+            logger.debug("connection over: %s", gone)
+
+    async def _next(self) -> bool:
+        """Answer one request; return whether another may follow."""
+        try:
+            head = await self._receive_head()
+        except h11.RemoteProtocolError as error:
+            await self._refuse_syntax(error.error_status_hint, str(error))
+            return False
+        if head is None:
+            return False
+        with self._service.working():
+            try:
+                request = parse_request(
+                    head.method.decode("ascii"),
+                    head.target.decode("latin-1"),
+                    [(name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers],
+                    peer_address=self._address,
+                    secure=self._secure,
+                    trusted_proxies=self._server.config.proxy_networks,
+                )
+            except BadRequest as error:
+                await self._refuse_syntax(400, str(error))
+                return False
+            websocket = await self._answer(request)
+        if websocket is not None:
+            await websocket.run()
+            return False
+        if (
+            self._http.our_state is not h11.DONE
+            or self._http.their_state is not h11.DONE
+            or self._service.shutting_down
+        ):
+            return False
+        self._http.start_next_cycle()
+        return True
+
+    async def _answer(self, request: Request) -> WebSocket | None:
+        """Answer a request; if it becomes a WebSocket that a session carries, return that."""
+        if not handles(request.path, self._server.config):
+            await self._answer_http(request)
+            return None
+        try:
+            admission = admit(request, self._server.sessions, self._server.config)
+        except Exception:
+            logger.exception("the function given as cors_allowed_origins failed; the request is refused")
+            admission = Reject(500, None, "Internal server error")
+        match admission:
+            case Reject() | Preflight():
+                if admission.log is not None:
+                    logger.info("refused %s %s: %s", request.method, request.path, admission.log)
+                await self._refuse(admission)
+            case Open(transport, cors):
+                return await self._open(request, transport, cors)
+            case Poll(live, cors):
+                await self._poll(request, live, cors)
+            case Post(live, cors):
+                await self._post(request, live, cors)
+            case Upgrade(live, refused, _):
+                return await self._upgrade(request, live, refused=refused)
+        return None
+
+    # Sessions.
+
+    async def _open(self, request: Request, transport: Transport, cors: Headers) -> WebSocket | None:
+        refusal = await self._refusal(request, cors)
+        if refusal is not None:
+            logger.info("refused %s: %s", request.address, refusal.log)
+            await self._refuse(refusal)
+            return None
+        if transport is Transport.WEBSOCKET:
+            if not await self._accept_websocket(request):
+                return None
+            live = self._service.open_session(transport, request)
+            websocket = self._websocket(live)
+            live.carry(websocket)
+            return websocket
+        live = self._service.open_session(transport, request)
+        live.poll()
+        cookie = self._server.config.cookie_header(live.sid)
+        await self._answer_poll(request, live, (*cors, ("set-cookie", cookie)) if cookie else cors)
+        return None
+
+    async def _refusal(self, request: Request, cors: Headers) -> Reject | None:
+        """Return why no session can be opened for a request, or None."""
+        most = self._server.options.max_connections
+        if self._service.shutting_down or (most is not None and len(self._server.sessions) >= most):
+            return Reject(
+                503,
+                None,
+                "Service Unavailable",
+                cors,
+                "shutting down" if most is None else f"max_connections={most} is reached",
+            )
+        if self._server.options.allow_request is None:
+            return None
+        try:
+            await self._server.options.allow_request(request)
+        except ConnectionRefused as refused:
+            return reject(RejectCode.FORBIDDEN, cors, f"allow_request said: {refused.message}")
+        except Exception:
+            logger.exception("allow_request failed; the client is refused")
+            return reject(RejectCode.FORBIDDEN, cors, "allow_request failed")
+        return None
+
+    async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> WebSocket | None:
+        if not await self._accept_websocket(request):
+            return None
+        websocket = self._websocket(live)
+        if refused or not live.attach(websocket):
+            logger.info("closed a WebSocket of a session that has one already")
+            await accept_and_close(self._stream)
+            return None
+        return websocket
+
+    async def _accept_websocket(self, request: Request) -> bool:
+        """Finish the opening handshake of a WebSocket (RFC 6455, section 4.2), or refuse it."""
+        key = request.header("sec-websocket-key")
+        if request.header("sec-websocket-version") != "13":
+            await self._send(Answer(426, b"", (("sec-websocket-version", "13"),)))
+            return False
+        if key is None:
+            await self._refuse(reject(RejectCode.BAD_REQUEST))
+            return False
+        headers = [
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Accept", generate_accept_token(key.encode("latin-1")).decode("ascii")),
+        ]
+        await self._write(self._http.send(h11.InformationalResponse(status_code=101, headers=headers)))
+        return True
+
+    def _websocket(self, live: Live) -> WebSocket:
+        return WebSocket(self._stream, live, self._server.config.max_payload, self._http.trailing_data[0])
+
+    # Polling.
+
+    async def _poll(self, request: Request, live: Live, cors: Headers) -> None:
+        if any(isinstance(event, Conflict) for event in live.poll()):
+            await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
+            return
+        await self._answer_poll(request, live, cors)
+
+    async def _answer_poll(self, request: Request, live: Live, cors: Headers) -> None:
+        session = live.session
+        while (payload := session.take_payload()) is None:
+            if session.poll_refused:
+                session.poll_aborted()
+                await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
+                return
+            await self._wait(live)
+        headers = (("content-type", "text/plain; charset=UTF-8"), NO_STORE, *cors)
+        written = False
+        try:
+            await self._send(self._compressed(request, Answer(200, payload.encode(), headers)))
+            written = True
+        finally:
+            live.poll_done(written=written)
+
+    async def _wait(self, live: Live) -> None:
+        """Wait until the session may have an answer to the pending GET.
+
+        Raises:
+            Gone: The client hung up instead.
+        """
+        gone = True
+        try:
+            with trio.CancelScope() as waiting:
+                live.wait_poll(waiting.cancel)
+                if self._pipelined > MAX_PIPELINED:
+                    await trio.sleep_forever()
+                data = await self._receive()
+                self._pipelined += len(data)
+                self._http.receive_data(data)
+            gone = False
+        finally:
+            live.wait_poll(None)
+            if gone:
+                live.session.poll_aborted()
+
+    async def _post(self, request: Request, live: Live, cors: Headers) -> None:
+        if any(isinstance(event, Conflict) for event in live.post()):
+            await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
+            return
+        try:
+            body = await self._receive_body(self._server.config.max_payload)
+        finally:
+            live.session.post_done()
+        if body is None:
+            live.abort(CloseReason.TRANSPORT_ERROR, f"a POST of more than {self._server.config.max_payload} bytes")
+            await self._send(Answer(413, b"", cors, close=True))
+            return
+        events = live.receive(body, Transport.POLLING)
+        if any(isinstance(event, Closed) and event.reason is CloseReason.PARSE_ERROR for event in events):
+            await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
+            return
+        if live.client.full:
+            await live.client.ready()
+        await self._send(Answer(200, OK.body, (*OK.headers, NO_STORE, *cors)))
+
+    def _compressed(self, request: Request, answer: Answer) -> Answer:
+        options = self._server.options
+        if not options.http_compression or len(answer.body) < options.compression_threshold:
+            return answer
+        return compress(answer, request.header("accept-encoding"))
+
+    # Anything else.
+
+    async def _answer_http(self, request: Request) -> None:
+        body = await self._receive_body(self._server.config.max_payload)
+        if body is None:
+            await self._send(TOO_LARGE)
+            return
+        headers: dict[str, str] = {}
+        for name, value in request.headers:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        question = HTTPRequest(
+            request.method, request.path, request.query, headers, request.address, request.secure, request.url, body
+        )
+        try:
+            response = await self._server.options.http(question)
+        except Exception:
+            logger.exception("the http handler failed for %s %s", request.method, request.path)
+            response = HTTPResponse.text("Internal server error\n", 500)
+        is_head = request.method == "HEAD"
+        headers = tuple((name.lower(), value) for name, value in response.headers.items())
+        try:
+            if isinstance(response.body, bytes):
+                await self._send(Answer(response.status, response.body, headers), bodiless=is_head)
+            else:
+                await self._stream_body(response.status, headers, response.body, bodiless=is_head)
+        except (Gone, trio.Cancelled):
+            raise
+        except Exception as error:
+            logger.exception("the answer of the http handler to %s %s failed", request.method, request.path)
+            raise Gone("its answer could not be sent to its end") from error
+
+    async def _stream_body(self, status: int, headers: Headers, body: AsyncIterator[bytes], *, bodiless: bool) -> None:
+        await self._write(self._http.send(h11.Response(status_code=status, headers=[*headers, *self._server.date()])))
+        if not bodiless:
+            async for chunk in body:
+                await self._write(self._http.send(h11.Data(data=chunk)))
+        await self._write(self._http.send(h11.EndOfMessage()))
+
+    async def _refuse(self, refusal: Reject | Preflight) -> None:
+        if isinstance(refusal, Reject):
+            await self._send(
+                Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
+            )
+        else:
+            await self._send(Answer(refusal.status, b"", refusal.cors))
+
+    async def _refuse_syntax(self, status: int, detail: str) -> None:
+        logger.info("refused a request from %s: %s", self._address, detail)
+        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            await self._send(Answer(status, b"", close=True))
+
+    # h11.
+
+    async def _receive_head(self) -> h11.Request | None:
+        """Return the next request's head, or None when there will be none.
+
+        Raises:
+            h11.RemoteProtocolError: What came is no HTTP.
+        """
+        first = True
+        with trio.CancelScope(deadline=trio.current_time() + KEEP_ALIVE) as patience:
+            while True:
+                event = self._http.next_event()
+                if isinstance(event, h11.Request):
+                    self._pipelined = 0
+                    return event
+                if isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
+                    return None
+                if first and self._http.trailing_data[0]:
+                    patience.deadline = trio.current_time() + HEAD_TIMEOUT
+                    first = False
+                data = await self._receive(or_end=True)
+                self._http.receive_data(data)
+        if not first:
+            await self._refuse_syntax(408, "its head did not come in time")
+        return None
+
+    async def _receive_body(self, most: int) -> bytes | None:
+        """Return a request's body, or None as soon as it is larger than ``most``.
+
+        Raises:
+            Gone: It did not come in time, or not at all, or is no HTTP.
+        """
+        parts: list[bytes] = []
+        size = 0
+        with trio.move_on_after(BODY_TIMEOUT):
+            while True:
+                try:
+                    event = self._http.next_event()
+                except h11.RemoteProtocolError as error:
+                    await self._refuse_syntax(error.error_status_hint, str(error))
+                    raise Gone("the body was no HTTP") from error
+                if event is h11.NEED_DATA:
+                    if self._http.they_are_waiting_for_100_continue:
+                        await self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
+                    self._http.receive_data(await self._receive())
+                elif isinstance(event, h11.Data):
+                    size += len(event.data)
+                    if size > most:
+                        return None
+                    parts.append(bytes(event.data))
+                else:
+                    return b"".join(parts)
+        await self._refuse_syntax(408, "its body did not come in time")
+        raise Gone("the body did not come in time")
+
+    async def _receive(self, *, or_end: bool = False) -> bytes:
+        try:
+            data = bytes(await self._stream.receive_some(RECEIVE_SIZE))
+        except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+            raise Gone(f"the connection broke: {error}") from error
+        if not data and not or_end:
+            raise Gone("the client hung up")
+        return data
+
+    async def _send(self, answer: Answer, *, bodiless: bool = False) -> None:
+        """Send a whole answer. A request whose body was not read to its end cannot be followed by another."""
+        headers: list[tuple[str, str]] = [*answer.headers, *self._server.date()]
+        if answer.status not in NO_BODY and not any(name == "content-length" for name, _ in answer.headers):
+            headers.append(("content-length", str(len(answer.body))))
+        if answer.close or self._service.shutting_down or not self._drained():
+            headers.append(("connection", "close"))
+        parts: Sequence[bytes | None] = (
+            self._http.send(h11.Response(status_code=answer.status, headers=headers)),
+            None if bodiless or not answer.body else self._http.send(h11.Data(data=answer.body)),
+            self._http.send(h11.EndOfMessage()),
+        )
+        await self._write(b"".join(part for part in parts if part))
+
+    def _drained(self) -> bool:
+        """Read what is left of a request that is answered without its body, as far as it is here already."""
+        while self._http.their_state is h11.SEND_BODY:
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError:
+                return False
+            if event is h11.NEED_DATA:
+                return False
+        return True
+
+    async def _write(self, data: bytes | None) -> None:
+        if not data:
+            return
+        with trio.move_on_after(WRITE_TIMEOUT) as patience:
+            try:
+                await self._stream.send_all(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                raise Gone(f"the connection broke: {error}") from error
+        if patience.cancelled_caught:
+            raise Gone("the client did not read its answer in time")

@@ -1,0 +1,276 @@
+"""A session at work: the pure `Session`, the tasks that carry its frames, and the Socket.IO client above it."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from trio_socketio.engine.config import Transport
+from trio_socketio.engine.events import Closed, CloseReason, Event, Message, ProbeFailed
+from trio_socketio.engine.outbound import Outbound
+from trio_socketio.engine.session import Session
+from trio_socketio.server.net.deadlines import Entry
+
+if TYPE_CHECKING:
+    from trio_socketio.server.service import Service
+
+logger = logging.getLogger("trio_socketio.sessions")
+
+NORMAL, GOING_AWAY, POLICY_VIOLATION = 1000, 1001, 1008  # RFC 6455, section 7.4.1
+
+_CLOSE_CODES = {CloseReason.SERVER_SHUTTING_DOWN: GOING_AWAY, CloseReason.PARSE_ERROR: POLICY_VIOLATION}
+
+
+class Carrier(Protocol):
+    """A WebSocket that carries, or wants to carry, the frames of a session."""
+
+    def wake(self) -> None:
+        """There may be something to `Live.take`."""
+        ...
+
+    def finish(self, code: int) -> None:
+        """Write what is left, then close with this code; again and again is the same as once."""
+        ...
+
+
+class Consumer(Protocol):
+    """Who gets the messages of a session: the Socket.IO side, `Client`."""
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `tick` is due; None for never."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether no more messages should be read for now."""
+        ...
+
+    def receive(self, frame: str | bytes) -> None:
+        """Take in one message."""
+        ...
+
+    def closed(self, reason: CloseReason) -> None:
+        """The session has ended."""
+        ...
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        ...
+
+    async def ready(self) -> None:
+        """Wait until more messages may be read."""
+        ...
+
+
+class Live:
+    """Binds a session to what happens around it: every input goes through here, and every consequence is seen to.
+
+    Args:
+        session: The session.
+        service: Who owns it.
+    """
+
+    __slots__ = (
+        "_carrier",
+        "_close_code",
+        "_entry",
+        "_space",
+        "_wake_poll",
+        "client",
+        "paused",
+        "service",
+        "session",
+        "sid",
+    )
+
+    client: Consumer
+    """Who gets its messages; set once, before anything happens."""
+
+    def __init__(self, session: Session, service: "Service") -> None:
+        self.session = session
+        self.sid = session.sid
+        self.service = service
+        self.paused = 0
+        """Readers that leave input unread on purpose."""
+        self._carrier: Carrier | None = None
+        self._wake_poll: Callable[[], None] | None = None
+        self._space: trio.Event | None = None
+        self._entry: Entry | None = None
+        self._close_code = NORMAL
+
+    @property
+    def transport(self) -> Transport:
+        """The transport in use."""
+        return self.session.transport
+
+    @property
+    def closed(self) -> bool:
+        """Whether the sid is unknown from now on."""
+        return self.session.closed
+
+    # What the transports say.
+
+    def receive(self, frame: str | bytes, transport: Transport) -> Sequence[Event]:
+        """Take in a WebSocket frame or the body of a POST."""
+        return self._settle(self.session.receive(frame, transport, trio.current_time()))
+
+    def receive_from(self, carrier: Carrier, frame: str | bytes) -> None:
+        """Take in a frame of a WebSocket, unless that has been told to go."""
+        if carrier is self._carrier:
+            self.receive(frame, Transport.WEBSOCKET)
+
+    def attach(self, carrier: Carrier) -> bool:
+        """Offer a WebSocket to a polling session; return whether it may probe."""
+        if not self.session.attach(trio.current_time()):
+            return False
+        self._carrier = carrier
+        self.schedule()
+        return True
+
+    def carry(self, carrier: Carrier) -> None:
+        """Give a session that was opened by a WebSocket that WebSocket."""
+        self._carrier = carrier
+
+    def lost(self, carrier: Carrier, reason: CloseReason, detail: str) -> None:
+        """Tell that a WebSocket is gone."""
+        if carrier is self._carrier:
+            self._carrier = None
+            self._settle(self.session.lost(reason, detail))
+
+    def take(self, carrier: Carrier) -> Sequence[Outbound]:
+        """Return what must leave through a WebSocket now; `written` confirms it."""
+        return self.session.take() if carrier is self._carrier else ()
+
+    def written(self, carrier: Carrier) -> None:
+        """Confirm what `take` returned."""
+        if carrier is self._carrier:
+            self.session.written()
+            self._after_writing()
+
+    def poll(self) -> Sequence[Event]:
+        """Begin a GET."""
+        events = self._settle(self.session.poll(trio.current_time()))
+        self.schedule()
+        return events
+
+    def post(self) -> Sequence[Event]:
+        """Begin a POST."""
+        return self._settle(self.session.post(trio.current_time()))
+
+    def poll_done(self, *, written: bool) -> None:
+        """Tell what became of the answer to a GET."""
+        self.session.poll_done(written=written)
+        self._after_writing()
+        self.wake()
+
+    def wait_poll(self, wake: Callable[[], None] | None) -> None:
+        """Say how to wake the pending GET; None when it does not wait any more."""
+        self._wake_poll = wake
+
+    # What the application and the clock say.
+
+    def send(self, outbound: Outbound) -> bool:
+        """Queue a message; return whether it was taken."""
+        if self.session.ended:
+            return False
+        events = self.session.send(outbound)
+        if events:
+            self._settle(events)
+            return False
+        self.wake()
+        return True
+
+    def close(self, reason: CloseReason, detail: str) -> None:
+        """End the session; what was sent before is delivered first."""
+        self._settle(self.session.close(reason, detail, trio.current_time()))
+        self.schedule()
+
+    def abort(self, reason: CloseReason, detail: str) -> None:
+        """End the session now; what waits is dropped."""
+        self._settle(self.session.abort(reason, detail))
+
+    def violate(self, detail: str) -> None:
+        """End the session because of what the peer sent."""
+        self._settle(self.session.violate(detail))
+
+    def abandon(self) -> None:
+        """Forget the session: its service has ended."""
+        self.abort(CloseReason.SERVER_SHUTTING_DOWN, "the server has shut down")
+
+    async def space(self) -> None:
+        """Wait until the outbound buffer has space, or the session has ended; always a checkpoint."""
+        if not self.session.crowded:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        while self.session.crowded:
+            if self._space is None:
+                self._space = trio.Event()
+            await self._space.wait()
+
+    @property
+    def next_deadline(self) -> float | None:
+        """When `tick` is due."""
+        deadline = self.session.next_deadline
+        connect_by = self.client.next_deadline
+        return deadline if deadline is None or connect_by is None else min(deadline, connect_by)
+
+    def tick(self, now: float) -> None:
+        """Do what is due."""
+        if self.paused:
+            self.session.heard()
+        self._settle(self.session.tick(now))
+        self.client.tick(now)
+        self.wake()
+        self.schedule()
+
+    def schedule(self) -> None:
+        """See to it that `tick` is called in time."""
+        self._entry = self.service.deadlines.schedule(self, self._entry)
+
+    # Consequences.
+
+    def wake(self) -> None:
+        """Wake whoever carries frames."""
+        if self._carrier is not None:
+            self._carrier.wake()
+        if self._wake_poll is not None:
+            self._wake_poll()
+
+    def _settle(self, events: Sequence[Event]) -> Sequence[Event]:
+        """See to the events of an input, and return them."""
+        for event in events:
+            if isinstance(event, Message):
+                self.client.receive(event.data)
+            elif isinstance(event, Closed):
+                self._close_code = _CLOSE_CODES.get(event.reason, NORMAL)
+                logger.info("session closed: %s (%s)", event.reason, event.detail, extra={"reason": str(event.reason)})
+                self.client.closed(event.reason)
+            elif isinstance(event, ProbeFailed):
+                logger.info("upgrade failed: %s", event.detail)
+                carrier, self._carrier = self._carrier, None
+                if carrier is not None:
+                    carrier.finish(NORMAL)
+        self._check_closed()
+        if events:
+            self.wake()
+        return events
+
+    def _after_writing(self) -> None:
+        if self._space is not None and not self.session.crowded:
+            self._space.set()
+            self._space = None
+        self._check_closed()
+
+    def _check_closed(self) -> None:
+        session = self.session
+        if not session.ended:
+            return
+        if self._carrier is not None:
+            self._carrier.finish(self._close_code)
+        if session.closed:
+            if self._space is not None:
+                self._space.set()
+                self._space = None
+            self.schedule()
+            self.service.forget_session(self)

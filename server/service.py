@@ -1,0 +1,160 @@
+"""One call of ``serve``: the nursery of its tasks, the sessions it opened, and how all of that ends.
+
+Everything runs in a nursery that is shielded from the caller's cancellation. When the caller is cancelled, the service stops
+accepting, closes every session, and waits until clients have been told and handlers have ended; what is left after the grace period
+is cancelled.
+"""
+
+import contextvars
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, TypeVarTuple
+
+import trio
+
+from trio_socketio.engine.config import Transport
+from trio_socketio.engine.events import CloseReason
+from trio_socketio.engine.request import Request
+from trio_socketio.engine.session import Session
+from trio_socketio.server.client import new_sid
+from trio_socketio.server.context import serving
+from trio_socketio.server.dispatch import Lane
+from trio_socketio.server.handshake import Handshake
+from trio_socketio.server.net.deadlines import Deadlines
+from trio_socketio.server.net.live import Live
+
+if TYPE_CHECKING:
+    from trio_socketio.server.app import Server
+
+logger = logging.getLogger("trio_socketio.server")
+
+Ts = TypeVarTuple("Ts")
+
+
+class Service:
+    """What runs while a server serves.
+
+    Args:
+        server: The server.
+        nursery: Owns every task of this service.
+    """
+
+    def __init__(self, server: "Server", nursery: trio.Nursery) -> None:
+        self.server = server
+        self.deadlines = Deadlines()
+        self.sessions: dict[str, Live] = {}
+        """The sessions that this service opened, by sid."""
+        self.busy = 0
+        """Tasks that must end by themselves before the service may end: handlers, and HTTP requests being answered."""
+        self.leaving: set[Lane] = set()
+        """The lanes of sockets that have left, until their disconnect handlers have ended."""
+        self.shutting_down = False
+        self.nursery = nursery
+        self._context = contextvars.copy_context()
+        self._idle = trio.Event()
+
+    @property
+    def grace(self) -> float | None:
+        """Seconds that a handler may go on after its client has left; None for ever."""
+        grace = self.server.options.disconnect_grace
+        if not self.shutting_down:
+            return grace
+        # Half for the handlers that run, the other half for the disconnect handlers after them.
+        half = self.server.options.shutdown_grace / 2
+        return half if grace is None else min(grace, half)
+
+    def start(self, function: "Callable[[*Ts], Awaitable[object]]", *args: *Ts) -> None:
+        """Run an async function in a task of its own, which never inherits the context of a handler."""
+        self._context.run(self.nursery.start_soon, self._watch, function, args)
+
+    async def _watch(self, function: "Callable[[*Ts], Awaitable[object]]", args: tuple[*Ts]) -> None:
+        with self.working():
+            await function(*args)
+
+    def working(self) -> "Working":
+        """Return a context manager around what must end by itself before the service may end."""
+        return Working(self)
+
+    def open_session(self, transport: Transport, request: Request) -> Live:
+        """Begin a session for a client."""
+        now = trio.current_time()
+        session = Session(new_sid(), self.server.config, transport, now)
+        live = Live(session, self)
+        live.client = self.server.consume(live, Handshake.of(request, self.server.wall_clock()), now)
+        self.sessions[session.sid] = live
+        self.server.sessions[session.sid] = live
+        live.schedule()
+        return live
+
+    def forget_session(self, live: Live) -> None:
+        """Let go of a session that is over."""
+        self.sessions.pop(live.sid, None)
+        self.server.sessions.pop(live.sid, None)
+        self.check_idle()
+
+    def check_idle(self) -> None:
+        """Wake the shutdown if nothing is left to wait for."""
+        if not self.sessions and not self.busy:
+            self._idle.set()
+
+    async def shut_down(self) -> None:
+        """Close every session and wait until all of it is done."""
+        self.shutting_down = True
+        for live in list(self.sessions.values()):
+            live.close(CloseReason.SERVER_SHUTTING_DOWN, "the server shuts down")
+        for lane in self.leaving:
+            lane.hasten(self.grace)
+        while self.sessions or self.busy:
+            self._idle = trio.Event()
+            await self._idle.wait()
+
+
+class Working:
+    """Counts something that must end by itself before the service may end."""
+
+    __slots__ = ("_service",)
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def __enter__(self) -> None:
+        self._service.busy += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._service.busy -= 1
+        self._service.check_idle()
+
+
+@asynccontextmanager
+async def open_service(server: "Server") -> AsyncIterator[Service]:
+    """Run a service around a block that accepts connections; when the block ends, however it does, shut down gracefully."""
+    ended = trio.Event()
+
+    async def run(task_status: trio.TaskStatus[Service]) -> None:
+        with trio.CancelScope(shield=True), serving(server):
+            async with trio.open_nursery() as nursery:
+                service = Service(server, nursery)
+                server.services.append(service)
+                nursery.start_soon(service.deadlines.run)
+                task_status.started(service)
+                await ended.wait()
+                server.services.remove(service)
+                with trio.move_on_after(server.options.shutdown_grace) as patience:
+                    await service.shut_down()
+                if patience.cancelled_caught:
+                    logger.warning(
+                        "shutting down: %d sessions and %d tasks did not end in time",
+                        len(service.sessions),
+                        service.busy,
+                    )
+                nursery.cancel_scope.cancel()
+            for live in list(service.sessions.values()):
+                live.abandon()
+
+    async with trio.open_nursery() as outer:
+        service = await outer.start(run)
+        try:
+            yield service
+        finally:
+            ended.set()

@@ -1,0 +1,231 @@
+"""One client in one namespace: what Socket.IO calls a socket.
+
+Its life is `Stage`. While its connect handler runs it is CONNECTING: nobody else can reach it, and what the handler emits to it is
+held until CONNECT has been sent. It leaves once, for one reason; then its rooms are still readable, its disconnect handler runs, and it is
+forgotten.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from enum import Enum, auto
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from trio_socketio.engine.outbound import Outbound
+from trio_socketio.protocol import socketio
+from trio_socketio.protocol.jsontext import JSON
+from trio_socketio.protocol.socketio import PacketType
+from trio_socketio.server import dispatch
+from trio_socketio.server.acks import AckTable
+from trio_socketio.server.errors import ConnectionRefused
+from trio_socketio.server.handlers import Handler
+from trio_socketio.server.handshake import Handshake
+
+if TYPE_CHECKING:
+    from trio_socketio.server.app import Server
+    from trio_socketio.server.client import Client
+    from trio_socketio.server.context import Context
+    from trio_socketio.server.namespace import Namespace
+
+logger = logging.getLogger("trio_socketio.sockets")
+
+CLIENT_DISCONNECT = "client namespace disconnect"
+SERVER_DISCONNECT = "server namespace disconnect"
+
+
+class Stage(Enum):
+    """Where a socket stands."""
+
+    CONNECTING = auto()
+    """Its connect handler decides."""
+    CONNECTED = auto()
+    """It can be reached."""
+    LEFT = auto()
+    """It cannot be reached any more; its disconnect handler is to come."""
+    FORGOTTEN = auto()
+    """Nothing more will happen."""
+
+
+class Socket:
+    """One member of one namespace; made by `Client` when a CONNECT arrives."""
+
+    __slots__ = (
+        "_held",
+        "_rooms",
+        "acks",
+        "auth",
+        "client",
+        "data",
+        "disconnected",
+        "lane",
+        "match",
+        "namespace",
+        "rejected",
+        "routes",
+        "server",
+        "sid",
+        "stage",
+    )
+
+    def __init__(
+        self, sid: str, client: "Client", routes: "Namespace", namespace: str, match: re.Match[str] | None, auth: JSON
+    ) -> None:
+        self.sid = sid
+        self.client = client
+        self.server: Server = client.server
+        self.routes = routes
+        self.namespace = namespace
+        self.match = match
+        self.auth = auth
+        self.data: dict[Any, Any] = {}
+        self.stage = Stage.CONNECTING
+        self.rejected = False
+        self.acks = AckTable(client.server.options.max_pending_acks)
+        self.disconnected = trio.Event()
+        self.lane = dispatch.Lane(client.live.service, client.progressed)
+        self._held: list[Outbound] = []
+        self._rooms: dict[str, None] = {}  # while it is not in the registry: the rooms joined so far, or those it had
+
+    @property
+    def handshake(self) -> Handshake:
+        """The request that opened the connection."""
+        return self.client.handshake
+
+    @property
+    def connecting(self) -> bool:
+        """Whether its connect handler still decides."""
+        return self.stage is Stage.CONNECTING
+
+    # Rooms.
+
+    def join(self, rooms: Iterable[str]) -> None:
+        """Join rooms; a socket that has left joins nothing."""
+        if self.stage is Stage.CONNECTED:
+            for room in rooms:
+                self.server.adapter(self.namespace).registry.join(self.sid, room)
+        elif self.stage is Stage.CONNECTING:
+            self._rooms.update(dict.fromkeys(room for room in rooms if room != self.sid))
+
+    def leave(self, rooms: Iterable[str]) -> None:
+        """Leave rooms; a socket that has left keeps showing those it had."""
+        for room in rooms:
+            if self.stage is Stage.CONNECTED:
+                self.server.adapter(self.namespace).registry.leave(self.sid, room)
+            elif self.stage is Stage.CONNECTING:
+                self._rooms.pop(room, None)
+
+    def rooms(self) -> list[str]:
+        """Return the rooms of this socket, its own sid first."""
+        if self.stage is Stage.CONNECTED:
+            return self.server.adapter(self.namespace).registry.rooms_of(self.sid)
+        return [self.sid, *self._rooms]
+
+    # Out.
+
+    def send(self, outbound: Outbound) -> bool:
+        """Queue a packet for the client, or hold it while the connect handler runs; return whether it was taken."""
+        if self.stage is Stage.CONNECTED:
+            return self.client.live.send(outbound)
+        if self.stage is Stage.CONNECTING:
+            self._held.append(outbound)
+            return True
+        return False
+
+    def acknowledge(self, ack_id: int, result: JSON) -> None:
+        """Send a handler's return value as the acknowledgement (Socket.IO protocol, "ACK").
+
+        Raises:
+            EncodeError: It holds something that has no form in JSON.
+        """
+        if result is None:
+            arguments: list[JSON] = []
+        elif isinstance(result, tuple):
+            arguments = list(result)
+        else:
+            arguments = [result]
+        packet = socketio.Packet(PacketType.ACK, self.namespace, arguments, ack_id)
+        outbound = Outbound.message(socketio.encode(packet))
+        if self.stage is Stage.CONNECTED:
+            self.client.live.send(outbound)
+
+    def run_callback(self, handler: Handler, emitter: "Context | None", sid: str, arguments: Sequence[JSON]) -> None:
+        """Run the callback of an emit in a task of its own, in the context of who emitted."""
+        self.client.live.service.start(dispatch.handle_answer, self, handler, emitter, sid, arguments)
+
+    # Stages.
+
+    def accept(self) -> None:
+        """Make the socket reachable and tell the client; what its connect handler emitted to it follows."""
+        if self.stage is not Stage.CONNECTING:
+            return
+        self.stage = Stage.CONNECTED
+        self.server.adapter(self.namespace).add(self, self._rooms)
+        self.client.accepted(self)
+        self._rooms = {}
+        self.client.send_packet(socketio.Packet(PacketType.CONNECT, self.namespace, {"sid": self.sid}))
+        held, self._held = self._held, []
+        for outbound in held:
+            self.client.live.send(outbound)
+        logger.info(
+            "connected to %s from %s", self.namespace, self.handshake.address, extra={"namespace": self.namespace}
+        )
+
+    def reject(self, refused: ConnectionRefused) -> None:
+        """Tell the client that it is not accepted; nothing of its connect handler remains."""
+        if self.stage is not Stage.CONNECTING:
+            return
+        payload = (
+            {"message": refused.message} if refused.data is None else {"message": refused.message, "data": refused.data}
+        )
+        self._withdraw()
+        self.client.parted(self, by_server=True)
+        self.client.send_packet(socketio.Packet(PacketType.CONNECT_ERROR, self.namespace, payload))
+        logger.info("rejected from %s: %s", self.namespace, refused.message, extra={"namespace": self.namespace})
+
+    def disconnect(self) -> None:
+        """End this socket from the server's side: DISCONNECT after everything that was emitted before."""
+        if self.stage is Stage.CONNECTING:
+            self.rejected = True
+        elif self.stage is Stage.CONNECTED:
+            self.client.send_packet(socketio.Packet(PacketType.DISCONNECT, self.namespace))
+            self.lane.clear()
+            self.left(SERVER_DISCONNECT)
+
+    def left(self, reason: str) -> None:
+        """The socket is gone, whoever ended it: it cannot be reached from now on, and its disconnect handler will run."""
+        if self.stage is Stage.CONNECTING:
+            self._withdraw()
+            self.client.parted(self, by_server=False)
+        elif self.stage is Stage.CONNECTED:
+            self._rooms = dict.fromkeys(self.rooms()[1:])
+            self.stage = Stage.LEFT
+            self.server.adapter(self.namespace).remove(self)
+            self.server.drop_adapter(self.namespace)
+            self.client.parted(self, by_server=reason == SERVER_DISCONNECT)
+            self.disconnected.set()
+            self.acks.drop_all()
+            logger.info(
+                "disconnected from %s: %s",
+                self.namespace,
+                reason,
+                extra={"namespace": self.namespace, "reason": reason},
+            )
+            last = partial(dispatch.handle_disconnect, self, self.routes.handlers.disconnect, reason)
+            self.lane.close(last, self.client.live.service.grace)
+
+    def forget(self) -> None:
+        """The disconnect handler has ended."""
+        self.stage = Stage.FORGOTTEN
+
+    def _withdraw(self) -> None:
+        """Undo a socket that was never accepted; its connect handler, if it still runs, may go on for the grace period."""
+        self.stage = Stage.FORGOTTEN
+        self._rooms = {}
+        self._held.clear()
+        self.disconnected.set()
+        self.acks.drop_all()
+        self.lane.clear()
+        self.lane.hasten(self.client.live.service.grace)
