@@ -9,13 +9,13 @@ import sys
 from collections.abc import Sequence
 
 import trio
-
-from trio_socketio import CloseReason, Context, Server
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol.jsontext import JSON
-from trio_socketio.program import run
 from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.net.live import Consumer, Live
+
+from trio_socketio import CloseReason, Context, Server
+from trio_socketio.program import run
 
 PING_INTERVAL = 0.3
 PING_TIMEOUT = 0.2

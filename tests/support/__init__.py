@@ -1,0 +1,1 @@
+"""What the tests share: a server in memory, and peers that reach it."""
