@@ -139,7 +139,9 @@ class Session:
         "_offset",
         "_offset_before",
         "_patient_bytes",
+        "_patient_packets",
         "_poll",
+        "_polled",
         "_posting",
         "_queue",
         "_taken",
@@ -166,10 +168,12 @@ class Session:
         self._control: list[Outbound] = []  # for a WebSocket, ahead of the queue
         self._queue: deque[Outbound] = deque()
         self._offset = 0  # frames of the queue's head that have left by polling
-        self._in_flight = False  # a polling answer is being written
-        self._taken: Sequence[Outbound] = ()
-        self._offset_before = 0
+        self._offset_before = 0  # the same, before the polling answer that is being written
+        self._polled: Sequence[Outbound] = ()  # what that answer has taken whole
+        self._in_flight = False  # a polling answer is being written, be it only a noop
+        self._taken: Sequence[Outbound] = ()  # what the WebSocket has taken and not yet written
         self._patient_bytes = 0
+        self._patient_packets = 0
         self.buffered_bytes = 0
         """Bytes that were sent and are not yet written."""
         self.buffered_packets = 0
@@ -298,8 +302,8 @@ class Session:
     def lost(self, reason: CloseReason, detail: str) -> Sequence[Event]:
         """Tell that the WebSocket in use, or the one that probes, is gone."""
         step = TABLE[self.state].get(Input.LOST)
-        if step is None:
-            return _NOTHING
+        if step is None or (self.state is State.CLOSING and self._transport is Transport.POLLING):
+            return _NOTHING  # no WebSocket belongs to the session, `ProbeFailed` has given up the one that probed
         if step.next is State.CLOSED:
             return self.abort(reason, detail)
         self._drop_candidate(detail)
@@ -323,10 +327,13 @@ class Session:
         """
         if self.ended:
             return _NOTHING
-        if self.buffered_packets and not outbound.patient:
+        waiting = self.buffered_packets - self._patient_packets
+        if waiting and not outbound.patient:
             config = self._config
-            waiting = self.buffered_bytes - self._patient_bytes + outbound.size
-            if waiting > config.max_buffered_bytes or self.buffered_packets >= config.max_buffered_packets:
+            if (
+                self.buffered_bytes - self._patient_bytes + outbound.size > config.max_buffered_bytes
+                or waiting + len(outbound.frames) > config.max_buffered_packets
+            ):
                 return self._end(
                     CloseReason.FORCED_CLOSE,
                     f"the client reads too slowly: {self.buffered_bytes} bytes in {self.buffered_packets} packets wait for it",
@@ -383,10 +390,11 @@ class Session:
     def take(self) -> Sequence[Outbound]:
         """Return everything that must leave through the WebSocket now, in order; `written` confirms it.
 
-        Nothing comes while a polling answer is still being written: it may have to come back into the queue.
+        Nothing comes while a polling answer with packets is still being written: they may have to come back into the
+        queue.
         """
         control = self._control
-        if self._transport is not Transport.WEBSOCKET or self._in_flight or self.state is State.CLOSED:
+        if self._transport is not Transport.WEBSOCKET or self._polling_holds_packets or self.state is State.CLOSED:
             if not control:
                 return ()
             self._control = []
@@ -398,7 +406,7 @@ class Session:
             self._account(head, -1)
             self._account(rest, +1)
             self._queue.appendleft(rest)
-            self._offset = 0
+            self._offset = self._offset_before = 0
         taken = list(self._queue)
         self._queue.clear()
         self._taken = [*self._taken, *taken] if self._taken else taken
@@ -409,8 +417,6 @@ class Session:
 
     def written(self) -> None:
         """Confirm that everything that `take` returned has been handed to the connection."""
-        if self._in_flight:
-            return  # what is in flight belongs to a polling answer
         for outbound in self._taken:
             self._account(outbound, -1)
         self._taken = ()
@@ -431,7 +437,6 @@ class Session:
             return None
         texts: list[str] = []
         taken: list[Outbound] = []
-        self._offset_before = self._offset
         room = self._config.max_packets_per_poll
         while self._queue and room:
             head = self._queue[0]
@@ -442,24 +447,27 @@ class Session:
             if self._offset == len(head.frames):
                 taken.append(self._queue.popleft())
                 self._offset = 0
-        self._taken = taken
+        self._polled = taken
         return self._answer(engineio.SEPARATOR.join(texts))
 
     def poll_done(self, *, written: bool) -> None:
         """Tell what became of the answer that `take_payload` returned; if it was not written its packets come back."""
         self._in_flight = False
-        if not written:
-            self._queue.extendleft(reversed(self._taken))
+        if written:
+            self._offset_before = self._offset
+            for outbound in self._polled:
+                self._account(outbound, -1)
+        else:
             self._offset = self._offset_before
-            self._taken = ()
-            return
-        self.written()
+            self._queue.extendleft(reversed(self._polled))
+        self._polled = ()
+        self._finish_closing()
 
     # The steps of the table.
 
     def _request(self, which: Input, now: float) -> Sequence[Event]:
         step = TABLE[self.state].get(which)
-        if step is None:
+        if step is None or self._transport is Transport.WEBSOCKET:  # also while the session closes
             return (Conflict(),)
         self.state = step.next
         return step.action(self, "", now)
@@ -557,15 +565,19 @@ class Session:
         self.state = State.CLOSED
         self._control.clear()
         self._queue.clear()
-        self._taken = ()
+        self._taken = self._polled = ()
         self._offset = self._offset_before = 0
-        self.buffered_bytes = self.buffered_packets = self._patient_bytes = 0
+        self.buffered_bytes = self.buffered_packets = self._patient_bytes = self._patient_packets = 0
 
     def _finish_closing(self) -> None:
-        if self.state is State.CLOSING and not self._queue and not self._taken:
+        if self.state is State.CLOSING and not self._queue and not self._taken and not self._polled:
             self._drop()
 
     # The buffer.
+
+    @property
+    def _polling_holds_packets(self) -> bool:
+        return bool(self._polled) or self._offset != self._offset_before
 
     def _heard(self) -> None:
         if self._heartbeat.answer_by is not None:
@@ -586,6 +598,7 @@ class Session:
         self.buffered_packets += sign * len(outbound.frames)
         if outbound.patient:
             self._patient_bytes += sign * outbound.size
+            self._patient_packets += sign * len(outbound.frames)
 
 
 def _decode(frame: str | bytes, transport: Transport) -> Sequence[engineio.Packet]:

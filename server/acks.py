@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import trio
-
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.server.errors import Disconnected, TooManyAcks
 

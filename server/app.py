@@ -1,17 +1,15 @@
 """The server: what an application makes, registers its handlers with, and runs."""
 
 import logging
-import os
 import re
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import trio
-
 from trio_socketio.engine.config import AllowedOrigins, CookieAttributes, EngineConfig, Transport
 from trio_socketio.engine.request import Request
 from trio_socketio.rooms import Default, resolve_namespace
@@ -30,7 +28,6 @@ from trio_socketio.server.service import open_service
 if TYPE_CHECKING:
     from trio_socketio.server.net.live import Live
     from trio_socketio.server.service import Service
-    from trio_socketio.server.socket import Socket
 
 logger = logging.getLogger("trio_socketio.server")
 

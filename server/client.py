@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
-
 from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import socketio

@@ -10,7 +10,6 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import trio
-
 from trio_socketio.engine.config import Transport
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.rooms import Default

@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
-
 from trio_socketio.protocol.errors import EncodeError
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.server.context import Context, activate

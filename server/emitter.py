@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
-
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import socketio
 from trio_socketio.protocol.jsontext import JSON

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import trio
-
 from trio_socketio.engine.config import Transport
 from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.request import Request

@@ -13,7 +13,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
-
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import socketio
 from trio_socketio.protocol.jsontext import JSON

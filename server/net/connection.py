@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 import h11
 import trio
-from wsproto.utilities import generate_accept_token
-
 from trio_socketio.engine.config import Transport
 from trio_socketio.engine.events import Closed, CloseReason, Conflict
 from trio_socketio.engine.origins import Headers
@@ -36,6 +34,7 @@ from trio_socketio.server.http import HTTPRequest, HTTPResponse
 from trio_socketio.server.net.live import Live
 from trio_socketio.server.net.responses import Answer, compress
 from trio_socketio.server.net.websocket import RECEIVE_SIZE, WebSocket, accept_and_close
+from wsproto.utilities import generate_accept_token
 
 if TYPE_CHECKING:
     from trio_socketio.server.service import Service

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import trio
-
 from trio_socketio.server.net.connection import Connection
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import trio
-
 from trio_socketio.engine.config import Transport
 from trio_socketio.engine.events import Closed, CloseReason, Event, Message, ProbeFailed
 from trio_socketio.engine.outbound import Outbound

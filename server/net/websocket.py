@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import trio
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Message, Ping, TextMessage
-from wsproto.frame_protocol import CloseReason as CloseCode
-
 from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.outbound import Outbound, size_in_bytes
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import CloseConnection, Message, Ping, TextMessage
+from wsproto.frame_protocol import CloseReason as CloseCode
 
 if TYPE_CHECKING:
     from trio_socketio.server.net.live import Live
