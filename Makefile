@@ -1,0 +1,75 @@
+# The commands of a working day. Each one works from a fresh clone: what is missing is created first, and a stamp
+# file in .venv remembers it, so that the second run starts at once.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 3000
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+NODE_TOOLS := $(shell command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && echo tests/interop/node_modules/.stamp)
+
+.PHONY: help demo test lint types format clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    start the demo on http://$(HOST):$(PORT)"
+	@echo "make test    run every test"
+	@echo "make lint    check style and formatting"
+	@echo "make types   check the types with mypy and pyright"
+	@echo "make format  rewrite the code in the project's format"
+	@echo "make clean   remove what the other commands made"
+
+demo: $(VENV)/.stamp-package
+	@$(BIN)/python -m trio_socketio demo --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.stamp-test $(NODE_TOOLS)
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.stamp-lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/.stamp-lint
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Neither checker follows an editable install through the package-dir mapping, so both read a plain build.
+types: $(VENV)/.stamp-lint
+	@rm -rf build/lib build/bdist.* build/types
+	@$(PIP) install --no-deps --target build/types .
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python -p trio_socketio
+	$(BIN)/pyright --pythonpath $(BIN)/python build/types/trio_socketio
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info tests/interop/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.stamp-venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "trio-socketio needs Python 3.11 or later and '$(PYTHON)' is not: name another one with make PYTHON=python3.12 ..." >&2; exit 1; }
+	@echo "creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.stamp-package: $(VENV)/.stamp-venv pyproject.toml
+	@echo "installing trio-socketio"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.stamp-test: $(VENV)/.stamp-package
+	@echo "installing what the tests need"
+	@$(PIP) install --editable '.[test]'
+	@touch $@
+
+$(VENV)/.stamp-lint: $(VENV)/.stamp-package
+	@echo "installing the linters and type checkers"
+	@$(PIP) install --editable '.[lint]'
+	@touch $@
+
+tests/interop/node_modules/.stamp: tests/interop/package.json tests/interop/package-lock.json
+	@echo "installing the JavaScript client"
+	@cd tests/interop && npm ci --silent
+	@touch $@
