@@ -1,7 +1,7 @@
 """The servers that the published protocol suites expect, made with trio-socketio.
 
-``python -m trio_socketio.conformance.fixture socketio --port 3000`` (or ``engine``) runs one; `socketio_fixture` and `engine_fixture` make
-them for a program's own use.
+``python -m trio_socketio.conformance.fixture socketio --port 3000`` (or ``engine``) runs one; `socketio_fixture` and
+`engine_fixture` make them for a program's own use.
 """
 
 import argparse
@@ -26,8 +26,9 @@ MAX_PAYLOAD = 1_000_000
 def socketio_fixture() -> Server:
     """Return the server of the Socket.IO suite.
 
-    Namespaces ``/`` and ``/custom``. On connect it emits ``auth`` with what the client sent (``{}`` for nothing). In ``/`` the event
-    ``message`` is answered by ``message-back`` with the same arguments, and ``message-with-ack`` is acknowledged with them.
+    Namespaces ``/`` and ``/custom``. On connect it emits ``auth`` with what the client sent (``{}`` for nothing). In
+    ``/`` the event ``message`` is answered by ``message-back`` with the same arguments, and ``message-with-ack`` is
+    acknowledged with them.
     """
     server = Server(
         ping_interval=PING_INTERVAL,

@@ -1,19 +1,22 @@
 """A raw peer: it speaks HTTP, WebSocket, Engine.IO and Socket.IO just as far as it is told to, and can misbehave on purpose.
 
 A `Peer` knows how to reach a server and nothing else; every request and every WebSocket is a connection of its own. `Polling` and
-`WebSocketPeer` are the two transports of one Engine.IO session, `SocketIOPeer` reads and writes Socket.IO packets over either. Nothing here
-answers a ping, joins a namespace or follows a rule by itself unless its name says so.
+`WebSocketPeer` are the two transports of one Engine.IO session, `SocketIOPeer` reads and writes Socket.IO packets
+over either. Nothing here answers a ping, joins a namespace or follows a rule by itself unless its name says so.
 """
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import urlencode
 
 import h11
 import trio
+from trio_socketio.protocol import engineio, socketio
+from trio_socketio.protocol.jsontext import JSON
+from trio_socketio.protocol.socketio import PacketType
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
@@ -30,10 +33,6 @@ from wsproto.events import (
 )
 from wsproto.utilities import RemoteProtocolError
 
-from trio_socketio.protocol import engineio, socketio
-from trio_socketio.protocol.jsontext import JSON
-from trio_socketio.protocol.socketio import PacketType
-
 Dial = Callable[[], Awaitable[trio.abc.Stream]]
 """Opens a connection to the server."""
 
@@ -45,7 +44,7 @@ class PeerError(Exception):
     """The server did something that a peer cannot go on from."""
 
 
-class Refused(PeerError):
+class Refused(PeerError):  # noqa: N818  # reads as what it says
     """The server answered the opening handshake of a WebSocket with an HTTP response."""
 
     def __init__(self, status: int, body: bytes) -> None:
@@ -54,7 +53,7 @@ class Refused(PeerError):
         self.body = body
 
 
-class Closed(PeerError):
+class Closed(PeerError):  # noqa: N818  # reads as what it says
     """The server closed the WebSocket.
 
     Args:
@@ -125,7 +124,7 @@ class HTTPConnection:
         while True:
             event = self._http.next_event()
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self.stream.receive_some(RECEIVE_SIZE))
+                self._http.receive_data(bytes(await self.stream.receive_some(RECEIVE_SIZE)))
             elif isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.Data):
@@ -139,7 +138,9 @@ class HTTPConnection:
         headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in head.headers)
         return Response(head.status_code, headers, bytes(body))
 
-    async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Response:
+    async def request(
+        self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+    ) -> Response:
         """Send a request and return the response."""
         await self.send(method, target, headers, body)
         return await self.receive()
@@ -160,7 +161,9 @@ class WebSocketPeer:
 
     async def send(self, message: str | bytes) -> None:
         """Send one message in one frame."""
-        event: TextMessage | BytesMessage = TextMessage(data=message) if isinstance(message, str) else BytesMessage(data=message)
+        event: TextMessage | BytesMessage = (
+            TextMessage(data=message) if isinstance(message, str) else BytesMessage(data=message)
+        )
         await self.stream.send_all(self._protocol.send(event))
 
     async def send_event(self, event: Event) -> None:
@@ -206,10 +209,8 @@ class WebSocketPeer:
         elif isinstance(event, Pong):
             self.pongs.append(bytes(event.payload))
         elif isinstance(event, CloseConnection):
-            try:
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError):
                 await self.stream.send_all(self._protocol.send(event.response()))
-            except (trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError):
-                pass
             raise Closed(event.code, event.reason or "")
         return None
 
@@ -259,14 +260,14 @@ class Polling:
             PeerError: The answer is not 200.
         """
         response = await self.get()
-        if response.status != 200:  # noqa: PLR2004  # OK
+        if response.status != 200:  # OK
             raise PeerError(f"a poll was answered with status {response.status}: {response.body[:200]!r}")
         return [engineio.encode_packet(packet) for packet in engineio.decode_payload(response.text)]
 
     async def send(self, *frames: str | bytes) -> None:
         """Post packets, given as WebSocket would carry them."""
         response = await self.post(engineio.encode_payload([engineio.decode_packet(frame) for frame in frames]))
-        if response.status != 200:  # noqa: PLR2004  # OK
+        if response.status != 200:  # OK
             raise PeerError(f"a post was answered with status {response.status}: {response.body[:200]!r}")
 
     async def receive(self) -> str | bytes:
@@ -367,7 +368,9 @@ class Peer:
         finally:
             await trio.aclose_forcefully(stream)
 
-    async def request(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Response:
+    async def request(
+        self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
+    ) -> Response:
         """Make one request on a connection of its own."""
         async with self.http() as connection:
             return await connection.request(method, target, headers, body)
@@ -375,7 +378,7 @@ class Peer:
     async def open_polling(self, **query: str) -> Polling:
         """Open a session over long-polling."""
         response = await self.request("GET", self.target(transport="polling", **query))
-        if response.status != 200:  # noqa: PLR2004  # OK
+        if response.status != 200:  # OK
             raise PeerError(f"the handshake was answered with status {response.status}: {response.body[:200]!r}")
         first = engineio.decode_payload(response.text)[0]
         return Polling(self, engineio.Handshake.from_json(str(first.data)))

@@ -67,6 +67,14 @@ class Request:
         return ", ".join(values) if values else None
 
     @property
+    def header_map(self) -> dict[str, str]:
+        """The headers by name, repeated ones joined by ``", "``."""
+        joined: dict[str, str] = {}
+        for name, value in self.headers:
+            joined[name] = f"{joined[name]}, {value}" if name in joined else value
+        return joined
+
+    @property
     def scheme(self) -> str:
         """``https`` or ``http``."""
         return "https" if self.secure else "http"

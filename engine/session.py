@@ -257,7 +257,7 @@ class Session:
         events: list[Event] = []
         for packet in packets:
             events.extend(self._receive_packet(packet, transport, now))
-            if self.ended:
+            if events and isinstance(events[-1], Closed):
                 break
         return events
 

@@ -67,8 +67,8 @@ class Options:
 class Server(Emitter):
     """A Socket.IO server.
 
-    Register handlers with `on` and its relatives, then run `serve` in trio. As an emitter it means everyone in the root namespace unless
-    it is told otherwise.
+    Register handlers with `on` and its relatives, then run `serve` in trio. As an emitter it means everyone in the
+    root namespace unless it is told otherwise.
 
     Args:
         ping_interval: Seconds between two pings.
@@ -85,7 +85,8 @@ class Server(Emitter):
         transports: The transports that are served.
         allow_upgrades: Whether a polling client may move to WebSocket.
         path: Where on the server Socket.IO lives.
-        cors_allowed_origins: The origins whose pages may connect: None for the server's own only, ``"*"``, one, several, or a function of the origin.
+        cors_allowed_origins: The origins whose pages may connect: None for the server's own only, ``"*"``, one,
+            several, or a function of the origin.
         cors_credentials: Whether such pages may send cookies.
         trusted_proxies: Addresses or networks of proxies whose ``X-Forwarded-*`` headers count.
         allow_request: Called with the request that would open a session; raises `ConnectionRefused` to refuse it.
@@ -211,7 +212,8 @@ class Server(Emitter):
         """Return a namespace to register handlers with and to reach its clients; it is made at the first call.
 
         Args:
-            name: Its name; with a ``*``, or as a regular expression, it serves every namespace that matches and has none of its own.
+            name: Its name; with a ``*``, or as a regular expression, it serves every namespace that matches and has
+                none of its own.
         """
         known = self._namespaces.get(name) if isinstance(name, str) else None
         if known is not None:
@@ -296,7 +298,8 @@ class Server(Emitter):
     ) -> None:
         """Bind an address and serve until cancelled.
 
-        Cancelling is the graceful shutdown: every client is told, handlers get ``shutdown_grace`` seconds, and nothing is left behind.
+        Cancelling is the graceful shutdown: every client is told, handlers get ``shutdown_grace`` seconds, and
+        nothing is left behind.
 
         Args:
             host: The address to bind; None for all.

@@ -132,7 +132,7 @@ class Client:
         self._violation(f"a {packet.type.name} packet, which only a server sends")
 
     def _find(self, packet: socketio.Packet) -> Socket | None:
-        """Return the socket that a packet is for; None if there is none any more, after closing the connection if there never was."""
+        """Return the socket that a packet is for, or None if it has left; if there never was one, the peer is at fault."""
         socket = self.sockets.get(packet.namespace)
         if socket is None and packet.namespace not in self._deserted:
             self._violation(f"a {packet.type.name} packet for {packet.namespace!r}, which was not joined")

@@ -188,7 +188,7 @@ async def handle_answer(
         return
     try:
         await handler.call(*arguments)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever a callback raises, `report` sees to it
         await report(Context(socket, "acknowledgement", sid), handler.name, error)
 
 
@@ -201,7 +201,7 @@ async def invoke(context: Context, handler: Handler, *arguments: JSON) -> JSON:
     with activate(context):
         try:
             return await handler.call(*arguments)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises, `report` sees to it
             return await report(context, handler.name, error)
 
 
@@ -212,7 +212,7 @@ async def report(context: Context, name: str, error: Exception) -> JSON:
         with activate(context):
             try:
                 return await on_error.call(context, error)
-            except Exception as another:
+            except Exception as another:  # noqa: BLE001  # it is logged below
                 another.add_note(f"raised by the error handler {on_error.name} while it handled {error!r}")
                 error, name = another, on_error.name
     logger.error("handler %s for %r in %s failed", name, context.event, context.namespace, exc_info=error)

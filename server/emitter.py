@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import trio
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import socketio
+from trio_socketio.protocol.errors import SocketIOError
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.rooms import Audience, Default, address, names, own_sid, resolve_namespace
 from trio_socketio.server.acks import Answer, Pending
-from trio_socketio.server.errors import AckTimeout, Disconnected, NotConnected, SocketIOError, TooManyAcks
+from trio_socketio.server.errors import AckTimeout, Disconnected, NotConnected, TooManyAcks
 from trio_socketio.server.handlers import Handler, Kind
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ Names = str | Iterable[str]
 class Queued(NamedTuple):
     """What became of an emit."""
 
-    count: int
+    recipients: int
     """The number of local connections that it was queued for."""
     slow: "Socket | None"
     """The only recipient, for whose buffer the emitter waits."""
@@ -68,7 +69,7 @@ class Emitter(ABC):
         include_self: bool = True,
         skip_sid: Names | None = None,
         callback: Callable[..., Any] | None = None,
-        ignore_queue: bool = False,
+        ignore_queue: bool = False,  # noqa: ARG002  # acts in a cluster only
     ) -> int:
         """Send an event to clients (Socket.IO protocol, "EVENT").
 
@@ -107,7 +108,7 @@ class Emitter(ABC):
             await trio.lowlevel.cancel_shielded_checkpoint()
         else:
             await queued.slow.client.live.space()
-        return queued.count
+        return queued.recipients
 
     def emit_nowait(
         self,
@@ -129,7 +130,7 @@ class Emitter(ABC):
         queue = self._prepare(
             event, args, namespace, to, room, broadcast, include_self, skip_sid, callback, patient=False
         )
-        return queue().count
+        return queue().recipients
 
     async def send(
         self,
@@ -176,6 +177,7 @@ class Emitter(ABC):
             to: The sid of the client; the current connection by default.
             namespace: The namespace of the client.
             timeout: Seconds to wait for the acknowledgement.
+            ignore_queue: Ask a connection of this process only.
 
         Returns:
             None, the value, or a tuple, for none, one or several acknowledged arguments.
@@ -212,7 +214,8 @@ class Emitter(ABC):
             timeout: Seconds to wait for all acknowledgements together.
 
         Returns:
-            For each sid that was asked its answer, as `call` returns it, or the `AckTimeout`, `Disconnected` or `TooManyAcks` that stands for it.
+            For each sid that was asked its answer, as `call` returns it, or the `AckTimeout`, `Disconnected` or
+            `TooManyAcks` that stands for it.
         """
         here = self._here()
         audience = address(
@@ -337,6 +340,7 @@ class Emitter(ABC):
             sid: The client; the current connection by default.
             namespace: The namespace to end.
             close: End the whole connection, with all its namespaces.
+            ignore_queue: End a connection of this process only.
         """
         target = self._resolve(namespace)
         try:
@@ -496,11 +500,11 @@ async def _ask(socket: "Socket", event: str, template: socketio.Template, timeou
     ack_id = socket.acks.register(answer)
     live = socket.client.live
     try:
-        with trio.move_on_after(timeout) as scope, socket.client.calling():
+        with trio.fail_after(timeout), socket.client.calling():
             socket.send(Outbound.message(template.frames(ack_id), patient=True))
             await live.space()
             return await answer.wait()
+    except trio.TooSlowError:
+        raise AckTimeout(f"no acknowledgement of {event!r} within {timeout:g} s") from None
     finally:
         socket.acks.forget(ack_id)
-    assert scope.cancelled_caught  # nothing else leaves the block without returning or raising
-    raise AckTimeout(f"no acknowledgement of {event!r} within {timeout:g} s")

@@ -81,9 +81,8 @@ class Handler:
                     f"{_name(function)} needs the keyword {parameter.name!r}, but a handler gets positional arguments only"
                 )
         if most < shape.least or (shape.most is not None and least > shape.most):
-            raise TypeError(
-                f"{_name(function)}{inspect.signature(function)} cannot be the {shape.name} handler: its parameters are {shape.forms}"
-            )
+            signature = f"{_name(function)}{inspect.signature(function)}"
+            raise TypeError(f"{signature} cannot be the {shape.name} handler: its parameters are {shape.forms}")
         call = getattr(function, "__call__", None)  # noqa: B004  # not whether it is callable, but whether calling it is async
         is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
         return cls(function, least, most, is_async, concurrent)

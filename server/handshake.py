@@ -27,11 +27,8 @@ class Handshake:
     @classmethod
     def of(cls, request: Request, time: float) -> "Handshake":
         """Take from a request what an application may want to know of it."""
-        headers: dict[str, str] = {}
-        for name, value in request.headers:
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return cls(
-            headers=MappingProxyType(headers),
+            headers=MappingProxyType(request.header_map),
             query=MappingProxyType(dict(request.query)),
             address=request.address,
             time=time,

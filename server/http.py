@@ -69,7 +69,8 @@ async def not_found(request: HTTPRequest) -> HTTPResponse:  # noqa: ARG001  # wh
 class StaticFiles:
     """An ``http=`` handler that serves the files of a directory; ``/`` and every path that ends with ``/`` is its ``index.html``.
 
-    No path escapes the directory: neither ``..`` in any encoding nor a symbolic link out of it. Names that begin with a dot are not served.
+    No path escapes the directory: neither ``..`` in any encoding nor a symbolic link out of it. Names that begin
+    with a dot are not served.
 
     Args:
         directory: The directory.

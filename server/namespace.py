@@ -77,13 +77,15 @@ class Routes:
 class Namespace(Routes, Emitter):
     """One namespace, or all those that match a pattern.
 
-    ``server.namespace("/chat")`` makes one. A subclass is the class-based style: each of its methods ``on_<event>`` is the handler of that
+    ``server.namespace("/chat")`` makes one. A subclass is the class-based style: each of its methods ``on_<event>``
+    is the handler of that
     event, ``on_error`` the error handler, and ``server.register(Chat("/chat"))`` makes it known. The methods that reach
     clients mean, in a subclass, what the functions of the module mean: by default the current connection.
 
+
     Args:
-        name: The name, which begins with "/". A ``*`` in it stands for one or more characters other than "/", and a compiled regular
-            expression must match the whole name: both serve every namespace that matches.
+        name: The name, which begins with "/". A ``*`` in it stands for one or more characters other than "/", and a
+            compiled regular expression must match the whole name: both serve every namespace that matches.
 
     Raises:
         ValueError: The name does not begin with "/".

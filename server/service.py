@@ -1,8 +1,8 @@
 """One call of ``serve``: the nursery of its tasks, the sessions it opened, and how all of that ends.
 
 Everything runs in a nursery that is shielded from the caller's cancellation. When the caller is cancelled, the service stops
-accepting, closes every session, and waits until clients have been told and handlers have ended; what is left after the grace period
-is cancelled.
+accepting, closes every session, and waits until clients have been told and handlers have ended; what is left after
+the grace period is cancelled.
 """
 
 import contextvars

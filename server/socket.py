@@ -1,8 +1,9 @@
 """One client in one namespace: what Socket.IO calls a socket.
 
-Its life is `Stage`. While its connect handler runs it is CONNECTING: nobody else can reach it, and what the handler emits to it is
-held until CONNECT has been sent. It leaves once, for one reason; then its rooms are still readable, its disconnect handler runs, and it is
-forgotten.
+Its life is `Stage`. While its connect handler runs it is CONNECTING: nobody else can reach it, and what the handler
+emits to it is
+held until CONNECT has been sent. It leaves once, for one reason; then its rooms are still readable, its disconnect
+handler runs, and it is forgotten.
 """
 
 import logging

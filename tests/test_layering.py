@@ -47,8 +47,10 @@ LAYERS = {
         ours=frozenset({"server", "protocol", "engine", "rooms", "conformance"}), installed=frozenset({"trio"})
     ),
     "conformance": Layer(ours=frozenset({"protocol"}), installed=frozenset({"trio", "h11", "wsproto"})),
-    # The server that the published suites expect is a user of the public API.
-    "conformance/fixture.py": Layer(ours=frozenset({"protocol", PACKAGE}), installed=frozenset({"trio"})),
+    # The servers that suites expect are servers: the one exception among the judges.
+    "conformance/fixture.py": Layer(
+        ours=frozenset({"protocol", "engine", "server", PACKAGE}), installed=frozenset({"trio"})
+    ),
 }
 
 

@@ -14,7 +14,8 @@
 
     trio.run(server.serve, "127.0.0.1", 3000)
 
-Everything that an application needs is here; the packages below (``protocol``, ``engine``, ``rooms``, ``server``) are how it is made.
+Everything that an application needs is here; the packages below (``protocol``, ``engine``, ``rooms``, ``server``)
+are how it is made.
 """
 
 from trio_socketio.engine.config import Transport as Transport

@@ -1,8 +1,8 @@
 """One connection: HTTP/1.1 by h11, request after request, until it closes or becomes a WebSocket.
 
 Every wait has a deadline: the next request may be `KEEP_ALIVE` seconds away, its head takes at most `HEAD_TIMEOUT` from its
-first byte, its body `BODY_TIMEOUT`, and an answer must have been read within `WRITE_TIMEOUT`. A pending GET waits as long as its session
-lives, and the heartbeat sees to that.
+first byte, its body `BODY_TIMEOUT`, and an answer must have been read within `WRITE_TIMEOUT`. A pending GET waits as
+long as its session lives, and the heartbeat sees to that.
 """
 
 import logging
@@ -147,7 +147,7 @@ class Connection:
             case Poll(live, cors):
                 await self._poll(request, live, cors)
             case Post(live, cors):
-                await self._post(request, live, cors)
+                await self._post(live, cors)
             case Upgrade(live, refused, _):
                 return await self._upgrade(request, live, refused=refused)
         return None
@@ -270,7 +270,7 @@ class Connection:
             if gone:
                 live.session.poll_aborted()
 
-    async def _post(self, request: Request, live: Live, cors: Headers) -> None:
+    async def _post(self, live: Live, cors: Headers) -> None:
         if any(isinstance(event, Conflict) for event in live.post()):
             await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
             return
@@ -286,8 +286,7 @@ class Connection:
         if any(isinstance(event, Closed) and event.reason is CloseReason.PARSE_ERROR for event in events):
             await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
             return
-        if live.client.full:
-            await live.client.ready()
+        await live.catch_up()
         await self._send(Answer(200, OK.body, (*OK.headers, NO_STORE, *cors)))
 
     def _compressed(self, request: Request, answer: Answer) -> Answer:
@@ -303,11 +302,15 @@ class Connection:
         if body is None:
             await self._send(TOO_LARGE)
             return
-        headers: dict[str, str] = {}
-        for name, value in request.headers:
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
         question = HTTPRequest(
-            request.method, request.path, request.query, headers, request.address, request.secure, request.url, body
+            method=request.method,
+            path=request.path,
+            query=request.query,
+            headers=request.header_map,
+            address=request.address,
+            secure=request.secure,
+            url=request.url,
+            body=body,
         )
         try:
             response = await self._server.options.http(question)

@@ -39,7 +39,7 @@ async def accept(service: "Service", listeners: Sequence[trio.abc.Listener[Any]]
     async def handle(stream: trio.abc.Stream) -> None:
         await serve_connection(service, stream)
 
-    await trio.serve_listeners(handle, listeners, handler_nursery=nursery)
+    await trio.serve_listeners(handle, list(listeners), handler_nursery=nursery)
 
 
 async def serve_connection(service: "Service", stream: trio.abc.Stream) -> None:

@@ -75,10 +75,10 @@ class Live:
         "_carrier",
         "_close_code",
         "_entry",
+        "_paused",
         "_space",
         "_wake_poll",
         "client",
-        "paused",
         "service",
         "session",
         "sid",
@@ -91,8 +91,7 @@ class Live:
         self.session = session
         self.sid = session.sid
         self.service = service
-        self.paused = 0
-        """Readers that leave input unread on purpose."""
+        self._paused = 0  # readers that leave input unread on purpose
         self._carrier: Carrier | None = None
         self._wake_poll: Callable[[], None] | None = None
         self._space: trio.Event | None = None
@@ -168,6 +167,16 @@ class Live:
         """Say how to wake the pending GET; None when it does not wait any more."""
         self._wake_poll = wake
 
+    async def catch_up(self) -> None:
+        """Leave input unread while too many events wait for their handlers: TCP pushes back on the client."""
+        if not self.client.full:
+            return
+        self._paused += 1
+        try:
+            await self.client.ready()
+        finally:
+            self._paused -= 1
+
     # What the application and the clock say.
 
     def send(self, outbound: Outbound) -> bool:
@@ -216,7 +225,7 @@ class Live:
 
     def tick(self, now: float) -> None:
         """Do what is due."""
-        if self.paused:
+        if self._paused:
             self.session.heard()
         self._settle(self.session.tick(now))
         self.client.tick(now)

@@ -8,7 +8,7 @@ import trio
 from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.outbound import Outbound, size_in_bytes
 from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import CloseConnection, Message, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from wsproto.frame_protocol import CloseReason as CloseCode
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ RECEIVE_SIZE: Final = 64 * 1024
 """Bytes read at once."""
 
 CLOSE_TIMEOUT: Final = 5.0
-"""Seconds for the last frames, and for the peer's half of the closing handshake; browsers wait longer than a round trip, never this long."""
+"""Seconds for the last frames, and for the peer's half of the closing handshake; browsers wait longer than a round
+trip, never this long."""
 
 MAX_PARTS: Final = 1024
 """Fragments of a message that are kept apart; a client that sends it byte by byte must not cost fifty times its size."""
@@ -79,7 +80,7 @@ class WebSocket:
     async def _read(self) -> None:
         while True:
             for event in self._protocol.events():
-                if isinstance(event, Message):
+                if isinstance(event, (TextMessage, BytesMessage)):
                     if not self._receive(event):
                         return
                 elif isinstance(event, Ping):
@@ -90,8 +91,7 @@ class WebSocket:
                 elif isinstance(event, CloseConnection):
                     self._peer_closed(event)
                     return
-            if self._live.client.full:
-                await self._pause()
+            await self._live.catch_up()
             try:
                 data = await self._stream.receive_some(RECEIVE_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
@@ -102,15 +102,7 @@ class WebSocket:
                 return
             self._protocol.receive_data(bytes(data))
 
-    async def _pause(self) -> None:
-        """Leave input unread until handlers have caught up: TCP pushes back on the client."""
-        self._live.paused += 1
-        try:
-            await self._live.client.ready()
-        finally:
-            self._live.paused -= 1
-
-    def _receive(self, event: Message) -> bool:
+    def _receive(self, event: "TextMessage | BytesMessage") -> bool:
         """Take in a piece of a message; return False when it is too large."""
         piece: str | bytes = event.data if isinstance(event, TextMessage) else bytes(event.data)
         self._size += size_in_bytes(piece)

@@ -1,7 +1,6 @@
 """Placeholders and attachments."""
 
 import pytest
-
 from trio_socketio.protocol import DecodeError, EncodeTypeError, EncodeValueError, binary
 
 

@@ -5,7 +5,6 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from trio_socketio.protocol import DecodeError, EncodeTypeError, EncodeValueError, engineio
 from trio_socketio.protocol.engineio import Handshake, Packet, PacketType
 

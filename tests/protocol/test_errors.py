@@ -3,7 +3,6 @@
 import pickle
 
 import pytest
-
 from trio_socketio.protocol import (
     DecodeError,
     EncodeError,

@@ -10,7 +10,6 @@ from enum import IntEnum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from trio_socketio.protocol import DecodeError, EncodeTypeError, EncodeValueError, jsontext
 
 VALUES = st.recursive(

@@ -9,7 +9,6 @@ from enum import StrEnum
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from trio_socketio.protocol import DecodeError, EncodeError, EncodeTypeError, EncodeValueError, socketio
 from trio_socketio.protocol.socketio import MAX_ACK_ID, Decoder, Packet, PacketType, Template, encode
 

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from trio_socketio.protocol import DecodeError, engineio, socketio
 
 

@@ -1,5 +1,6 @@
 import trio
 from support.memory import serving
+
 from trio_socketio import Server
 
 

@@ -5,9 +5,9 @@ from contextlib import asynccontextmanager
 
 import trio
 from trio.testing import memory_stream_pair
+from trio_socketio.conformance.peer import HOST, Peer
 
 from trio_socketio import Server
-from trio_socketio.conformance.peer import HOST, Peer
 
 
 class MemoryListener(trio.abc.Listener[trio.StapledStream]):
