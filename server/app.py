@@ -24,6 +24,7 @@ from trio_socketio.server.namespace import Namespace
 from trio_socketio.server.net import listener
 from trio_socketio.server.net.live import Consumer
 from trio_socketio.server.service import open_service
+from trio_socketio.server.stats import Stats, Tally, snapshot
 
 if TYPE_CHECKING:
     from trio_socketio.server.net.live import Live
@@ -164,6 +165,8 @@ class Server(Emitter):
         """The Engine.IO sessions, by their sids."""
         self.services: list[Service] = []
         """The calls of `serve` and its relatives that are under way."""
+        self.tally = Tally()
+        """What has happened so far; `stats` shows it."""
         self._adapters: dict[str, LocalAdapter] = {}
         self._namespaces: dict[str, Namespace] = {}
         self._patterns: list[tuple[re.Pattern[str], Namespace]] = []
@@ -284,6 +287,14 @@ class Server(Emitter):
         """Return the sids of everyone in a namespace, in the order of connecting."""
         adapter = self.find_adapter(resolve_namespace(namespace, "/"))
         return [] if adapter is None else adapter.registry.sids()
+
+    def adapters(self) -> Iterable[tuple[str, LocalAdapter]]:
+        """Return the namespaces that have members, with them."""
+        return self._adapters.items()
+
+    def stats(self) -> Stats:
+        """Return what the server holds and has done, as plain data; cheap enough to be asked for each second."""
+        return snapshot(self)
 
     # Running.
 

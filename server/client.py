@@ -77,6 +77,7 @@ class Client:
             self._violation(str(error))
             return
         if packet is not None:
+            self.server.tally.packets_in += 1
             _RECEIVE[packet.type](self, packet)
 
     def _connect(self, packet: socketio.Packet) -> None:
@@ -87,6 +88,7 @@ class Client:
         found = self.server.find_namespace(name)
         if found is None:
             self.send_packet(socketio.Packet(PacketType.CONNECT_ERROR, name, {"message": "Invalid namespace"}))
+            self.server.tally.refusals["invalid namespace"] += 1
             logger.info("rejected: nobody serves the namespace %.100r", name)
             return
         routes, match = found
@@ -104,6 +106,7 @@ class Client:
         socket = self._find(packet)
         if socket is None:
             return
+        self.server.tally.events_in += 1
         name, *arguments = packet.data
         event = str(name)
         handler = socket.routes.handlers.find(event)
@@ -126,6 +129,7 @@ class Client:
         if socket is None or packet.id is None:
             return
         if not socket.acks.resolve(packet.id, socket.sid, packet.data):
+            self.server.tally.unknown_acks += 1
             logger.debug("an unknown ack id in %s", socket.namespace)
 
     def _refuse(self, packet: socketio.Packet) -> None:

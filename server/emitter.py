@@ -397,7 +397,7 @@ class Emitter(ABC):
             outbound = Outbound.message(template.frames(), patient=patient)
 
             def queue() -> Queued:
-                return Queued(sum([socket.send(outbound) for socket in sockets]), sockets[0] if patient else None)
+                return self._queued(sum([socket.send(outbound) for socket in sockets]), sockets, patient=patient)
 
             return queue
 
@@ -410,9 +410,13 @@ class Emitter(ABC):
             for socket in sockets:
                 ack_id = socket.acks.register(Callback(socket, handler, here))
                 count += socket.send(Outbound.message(template.frames(ack_id), patient=patient))
-            return Queued(count, sockets[0] if patient else None)
+            return self._queued(count, sockets, patient=patient)
 
         return queue_with_ids
+
+    def _queued(self, count: int, sockets: "list[Socket]", *, patient: bool) -> Queued:
+        self.server.tally.events_out += count
+        return Queued(count, sockets[0] if patient else None)
 
     def _recipients(self, audience: Audience) -> "list[Socket]":
         adapter = self.server.find_adapter(audience.namespace)

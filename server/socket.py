@@ -182,6 +182,7 @@ class Socket:
         )
         self._withdraw()
         self.client.parted(self, by_server=True)
+        self.server.tally.refusals["rejected by the application"] += 1
         self.client.send_packet(socketio.Packet(PacketType.CONNECT_ERROR, self.namespace, payload))
         logger.info("rejected from %s: %s", self.namespace, refused.message, extra={"namespace": self.namespace})
 
@@ -207,6 +208,7 @@ class Socket:
             self.client.parted(self, by_server=reason == SERVER_DISCONNECT)
             self.disconnected.set()
             self.acks.drop_all()
+            self.server.tally.disconnects[reason] += 1
             logger.info(
                 "disconnected from %s: %s",
                 self.namespace,

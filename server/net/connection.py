@@ -338,6 +338,9 @@ class Connection:
         await self._write(self._http.send(h11.EndOfMessage()))
 
     async def _refuse(self, refusal: Reject | Preflight) -> None:
+        if refusal.status >= 400:  # the others are preflights that are granted
+            reason = refusal.message if isinstance(refusal, Reject) else "Forbidden"
+            self._server.tally.refusals[reason] += 1
         if isinstance(refusal, Reject):
             await self._send(
                 Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))

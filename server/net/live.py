@@ -187,6 +187,7 @@ class Live:
         if events:
             self._settle(events)
             return False
+        self.service.server.tally.packets_out += 1
         self.wake()
         return True
 
@@ -251,6 +252,7 @@ class Live:
             if isinstance(event, Message):
                 self.client.receive(event.data)
             elif isinstance(event, Closed):
+                self.service.server.tally.closes[event.reason] += 1
                 self._close_code = _CLOSE_CODES.get(event.reason, NORMAL)
                 logger.info("session closed: %s (%s)", event.reason, event.detail, extra={"reason": str(event.reason)})
                 self.client.closed(event.reason)
