@@ -48,5 +48,6 @@ from trio_socketio.server.http import HTTPRequest as HTTPRequest
 from trio_socketio.server.http import HTTPResponse as HTTPResponse
 from trio_socketio.server.http import StaticFiles as StaticFiles
 from trio_socketio.server.namespace import Namespace as Namespace
+from trio_socketio.server.stats import Stats as Stats
 
 __version__ = "0.1.0"
