@@ -6,6 +6,7 @@ over either. Nothing here answers a ping, joins a namespace or follows a rule by
 """
 
 import json
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -229,6 +230,33 @@ class WebSocketPeer:
     async def hang_up(self) -> None:
         """End the connection without a word."""
         await trio.aclose_forcefully(self.stream)
+
+
+def frame(
+    opcode: int, payload: bytes = b"", *, final: bool = True, masked: bool = True, reserved: int = 0, length: int | None = None
+) -> bytes:
+    """Return one WebSocket frame of a client, right or wrong (RFC 6455, section 5.2).
+
+    Args:
+        opcode: The kind of frame.
+        payload: What it carries.
+        final: Whether it ends its message.
+        masked: Whether it is masked, as a client's frames must be.
+        reserved: The three reserved bits, which must be 0.
+        length: The length to announce, if it is not that of the payload.
+    """
+    announced = len(payload) if length is None else length
+    if announced < 126:  # noqa: PLR2004  # above, the length takes two bytes more, then eight
+        size = bytes([announced | masked << 7])
+    elif announced < 1 << 16:
+        size = struct.pack("!BH", 126 | masked << 7, announced)
+    else:
+        size = struct.pack("!BQ", 127 | masked << 7, announced)
+    head = bytes([final << 7 | reserved << 4 | opcode]) + size
+    if not masked:
+        return head + payload
+    mask = b"\x37\xfa\x21\x3d"
+    return head + mask + bytes(byte ^ mask[index % 4] for index, byte in enumerate(payload))
 
 
 class Polling:

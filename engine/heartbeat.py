@@ -1,7 +1,8 @@
 """When to ping, and until when the answer may come: two deadlines as a value.
 
 The server pings every ``interval`` seconds after the handshake, and the peer answers within ``timeout`` seconds (Engine.IO
-protocol, "Heartbeat"). While an answer is owed no further ping is sent, so at most one of the two deadlines counts.
+protocol, "Heartbeat"). While an answer is owed no further ping is sent: the beats that fall into that time are left out.
+So the deadline of a heartbeat only ever moves when it has come, or later: hearing the peer never makes it earlier.
 """
 
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ class Heartbeat:
     interval: float
     timeout: float
     ping_at: float
-    """When the next ping is due."""
+    """When the next ping is due, unless an answer is still owed then."""
     answer_by: float | None = None
     """Until when the peer may answer the last ping; None when it owes nothing."""
 
@@ -25,8 +26,8 @@ class Heartbeat:
 
     @property
     def deadline(self) -> float:
-        """When `tick` of the session must look again: the owed answer, otherwise the next ping."""
-        return self.ping_at if self.answer_by is None else self.answer_by
+        """When `tick` of the session must look again."""
+        return self.ping_at if self.answer_by is None else min(self.ping_at, self.answer_by)
 
     def ping_due(self, now: float) -> bool:
         """Whether a ping must be sent now."""
@@ -36,14 +37,16 @@ class Heartbeat:
         """Whether the peer has failed to answer in time."""
         return self.answer_by is not None and now >= self.answer_by
 
-    def pinged(self, now: float) -> "Heartbeat":
-        """Return the heartbeat after a ping that left at ``now``.
+    def beat(self, now: float) -> "Heartbeat":
+        """Return the heartbeat after `ping_at` has come: a ping left at ``now``, or none because an answer is owed.
 
-        The next ping keeps the cadence of the handshake, unless this one was so late that the next would be due already.
+        The next ping keeps the cadence of the handshake, unless this beat was so late that the next would be due already.
         """
         following = self.ping_at + self.interval
         return replace(
-            self, answer_by=now + self.timeout, ping_at=following if following > now else now + self.interval
+            self,
+            answer_by=now + self.timeout if self.answer_by is None else self.answer_by,
+            ping_at=following if following > now else now + self.interval,
         )
 
     def heard(self) -> "Heartbeat":

@@ -8,7 +8,8 @@ a POST began (`poll`, `post`), a WebSocket was attached or lost (`attach`, `lost
 (`send`, `close`), time has passed (`tick`). Each of these *inputs* returns the `events` that the owner must see. What must
 leave is fetched with `take` (for a WebSocket) or `take_payload` (for the pending GET), and confirmed with `written` or
 `poll_done`; until then it belongs to the session, so neither an upgrade nor a broken connection loses or doubles a packet.
-After every input the driver compares `next_deadline` with what it has scheduled.
+`poll`, `attach`, `close` and `tick` may make `next_deadline` earlier: after them the driver compares it with what it has
+scheduled. All other inputs leave it, or make it later.
 
 The rules are one table, `TABLE`: for each state the inputs that are legal, the state that follows, and what is done.
 An input of the peer that is missing there breaks the protocol:
@@ -375,9 +376,10 @@ class Session:
         if self._heartbeat.overdue(now):
             detail = f"no answer to a ping within {self._config.ping_timeout:g} s"
             return self._end(CloseReason.PING_TIMEOUT, detail)
-        if self._heartbeat.ping_due(now):
-            self._heartbeat = self._heartbeat.pinged(now)
-            self._enqueue(PING)
+        if now >= self._heartbeat.ping_at:
+            if self._heartbeat.ping_due(now):
+                self._enqueue(PING)
+            self._heartbeat = self._heartbeat.beat(now)
         if self._hold_until is not None and now >= self._hold_until:
             self._hold_until = None
             self._poll = Poll.NOOP

@@ -51,6 +51,7 @@ class Options:
     compression_threshold: int
     disconnect_grace: float | None
     shutdown_grace: float
+    concurrent: bool
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "shutdown_grace"):
@@ -97,6 +98,7 @@ class Server(Emitter):
         compression_threshold: Bytes from which on they are.
         disconnect_grace: Seconds that a handler may go on after its client has left; None for ever.
         shutdown_grace: Seconds that everything has to end when `serve` is cancelled.
+        concurrent: Do not hold back any event until the handler of the one before has ended; `on` says it for one handler.
 
     Raises:
         ValueError: An option's value makes no sense.
@@ -132,6 +134,7 @@ class Server(Emitter):
         compression_threshold: int = 1024,
         disconnect_grace: float | None = 10.0,
         shutdown_grace: float = 5.0,
+        concurrent: bool = False,
     ) -> None:
         self.config = EngineConfig(
             ping_interval=ping_interval,
@@ -160,6 +163,7 @@ class Server(Emitter):
             compression_threshold=compression_threshold,
             disconnect_grace=disconnect_grace,
             shutdown_grace=shutdown_grace,
+            concurrent=concurrent,
         )
         self.sessions: dict[str, Live] = {}
         """The Engine.IO sessions, by their sids."""
@@ -345,10 +349,10 @@ class Server(Emitter):
         """
         task_status.started()
         if self.services:
-            await listener.serve_connection(self.services[0], stream)
+            await listener.attend(self.services[0], stream, alone=False)
             return
         async with open_service(self) as service:
-            await listener.serve_connection(service, stream)
+            await listener.attend(service, stream, alone=True)
 
     def consume(self, live: "Live", handshake: Handshake, now: float) -> Consumer:
         """Return who gets the messages of a new session. A subclass that speaks something else over Engine.IO returns its own."""

@@ -119,7 +119,7 @@ class Client:
             )
             return
         job = partial(dispatch.handle_event, socket, handler, event, arguments, packet.id)
-        if handler.concurrent and socket.stage is Stage.CONNECTED:
+        if (handler.concurrent or self.server.options.concurrent) and socket.stage is Stage.CONNECTED:
             socket.lane.submit_concurrent(job)
         else:
             socket.lane.submit(job)

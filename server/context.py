@@ -103,9 +103,9 @@ class Context(Emitter):
         return self._socket if namespace == self._socket.namespace else self._socket.client.sockets.get(namespace)
 
     def sid_in(self, namespace: str) -> str | None:
-        """Return the sid that the current connection has in a namespace, or None if it has not joined it."""
+        """Return the sid that the current connection has in a namespace, or None if it has not joined it, or not yet."""
         socket = self.socket_in(namespace)
-        return None if socket is None else socket.sid
+        return None if socket is None or (socket.connecting and socket is not self._socket) else socket.sid
 
     def connecting_in(self, namespace: str) -> "Socket | None":
         """Return the socket of the current connection if it is not accepted yet and is the one whose handler runs."""

@@ -62,7 +62,9 @@ class Lane:
         self._jobs.append(job)
         if not self._walking:
             self._walking = True
-            self._service.start(self._walk)
+            scope = trio.CancelScope()
+            self._scopes.add(scope)  # now, so that a lane that is closed before the task begins has its deadline too
+            self._service.start(self._walk, scope)
 
     def submit_concurrent(self, job: Job) -> None:
         """Run a job in a task of its own, now."""
@@ -74,7 +76,7 @@ class Lane:
         """Drop the jobs that have not begun."""
         self._jobs.clear()
 
-    def close(self, last: Job, grace: float | None) -> None:
+    def close(self, last: Job | None, grace: float | None) -> None:
         """Run ``last`` once everything that runs or waits has ended, which is cancelled after ``grace`` seconds (None: never)."""
         self._last = last
         self._service.leaving.add(self)
@@ -90,12 +92,10 @@ class Lane:
         for scope in self._scopes:
             scope.deadline = min(scope.deadline, deadline)
 
-    async def _walk(self) -> None:
-        scope = trio.CancelScope()
-        self._scopes.add(scope)
+    async def _walk(self, scope: trio.CancelScope) -> None:
         with scope:
             while self._jobs:
-                await self._jobs.popleft()()
+                await contain(self._jobs.popleft())
                 self._progressed()
         self._scopes.discard(scope)
         self._walking = False
@@ -106,7 +106,7 @@ class Lane:
 
     async def _run_alone(self, job: Job, scope: trio.CancelScope) -> None:
         with scope:
-            await job()
+            await contain(job)
         self._scopes.discard(scope)
         self._progressed()
         self._finish()
@@ -123,6 +123,14 @@ class Lane:
                 scope.deadline = trio.current_time() + self._grace
             self._scopes.add(scope)
             self._service.start(self._run_alone, last, scope)
+
+
+async def contain(job: Job) -> None:
+    """Run a job and log what it raises beside its own cancellation, as a task of a cancelled handler's nursery may."""
+    try:
+        await job()
+    except* Exception as errors:
+        logger.error("a handler failed while it was cancelled", exc_info=errors)
 
 
 async def handle_event(
@@ -162,7 +170,11 @@ async def handle_connect(socket: "Socket", auth: JSON) -> None:
     if refusal is None:
         socket.accept()
     else:
-        socket.reject(refusal)
+        try:
+            socket.reject(refusal)
+        except EncodeError:
+            logger.exception("the data with which a client was refused from %s cannot be sent", context.namespace)
+            socket.reject(ConnectionRefused("Internal server error"))
 
 
 async def _refusal(handler: Handler, context: Context, auth: JSON) -> ConnectionRefused | None:

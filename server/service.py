@@ -7,8 +7,8 @@ the grace period is cancelled.
 
 import contextvars
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import trio
@@ -65,15 +65,27 @@ class Service:
 
     def start(self, function: "Callable[[*Ts], Awaitable[object]]", *args: *Ts) -> None:
         """Run an async function in a task of its own, which never inherits the context of a handler."""
-        self._context.run(self.nursery.start_soon, self._watch, function, args)
+        self.busy += 1
+        self._context.run(self.nursery.start_soon, self._run, function, args)
 
-    async def _watch(self, function: "Callable[[*Ts], Awaitable[object]]", args: tuple[*Ts]) -> None:
-        with self.working():
+    async def _run(self, function: "Callable[[*Ts], Awaitable[object]]", args: tuple[*Ts]) -> None:
+        try:
             await function(*args)
+        finally:
+            self._done()
 
-    def working(self) -> "Working":
-        """Return a context manager around what must end by itself before the service may end."""
-        return Working(self)
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Count a block among what must end by itself before the service may end."""
+        self.busy += 1
+        try:
+            yield
+        finally:
+            self._done()
+
+    def _done(self) -> None:
+        self.busy -= 1
+        self.check_idle()
 
     def open_session(self, transport: Transport, request: Request) -> Live:
         """Begin a session for a client."""
@@ -109,22 +121,6 @@ class Service:
             await self._idle.wait()
 
 
-class Working:
-    """Counts something that must end by itself before the service may end."""
-
-    __slots__ = ("_service",)
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def __enter__(self) -> None:
-        self._service.busy += 1
-
-    def __exit__(self, *_: object) -> None:
-        self._service.busy -= 1
-        self._service.check_idle()
-
-
 @asynccontextmanager
 async def open_service(server: "Server") -> AsyncIterator[Service]:
     """Run a service around a block that accepts connections; when the block ends, however it does, shut down gracefully."""
@@ -147,9 +143,9 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
                         len(service.sessions),
                         service.busy,
                     )
+                for live in list(service.sessions.values()):
+                    live.abandon()
                 nursery.cancel_scope.cancel()
-            for live in list(service.sessions.values()):
-                live.abandon()
 
     async with trio.open_nursery() as outer:
         service = await outer.start(run)

@@ -153,7 +153,8 @@ class Socket:
 
     def run_callback(self, handler: Handler, emitter: "Context | None", sid: str, arguments: Sequence[JSON]) -> None:
         """Run the callback of an emit in a task of its own, in the context of who emitted."""
-        self.client.live.service.start(dispatch.handle_answer, self, handler, emitter, sid, arguments)
+        answer = partial(dispatch.handle_answer, self, handler, emitter, sid, arguments)
+        self.client.live.service.start(dispatch.contain, answer)
 
     # Stages.
 
@@ -174,16 +175,21 @@ class Socket:
         )
 
     def reject(self, refused: ConnectionRefused) -> None:
-        """Tell the client that it is not accepted; nothing of its connect handler remains."""
+        """Tell the client that it is not accepted; nothing of its connect handler remains.
+
+        Raises:
+            EncodeError: The data of the refusal has no form in JSON; nothing has been done.
+        """
         if self.stage is not Stage.CONNECTING:
             return
         payload = (
             {"message": refused.message} if refused.data is None else {"message": refused.message, "data": refused.data}
         )
+        packet = socketio.encode(socketio.Packet(PacketType.CONNECT_ERROR, self.namespace, payload))
         self._withdraw()
         self.client.parted(self, by_server=True)
         self.server.tally.refusals["rejected by the application"] += 1
-        self.client.send_packet(socketio.Packet(PacketType.CONNECT_ERROR, self.namespace, payload))
+        self.client.live.send(Outbound.message(packet))
         logger.info("rejected from %s: %s", self.namespace, refused.message, extra={"namespace": self.namespace})
 
     def disconnect(self) -> None:
@@ -230,4 +236,4 @@ class Socket:
         self.disconnected.set()
         self.acks.drop_all()
         self.lane.clear()
-        self.lane.hasten(self.client.live.service.grace)
+        self.lane.close(None, self.client.live.service.grace)

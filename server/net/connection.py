@@ -115,9 +115,9 @@ class Connection:
                 await self._refuse_syntax(400, str(error))
                 return False
             websocket = await self._answer(request)
-        if websocket is not None:
-            await websocket.run()
-            return False
+            if websocket is not None:
+                await websocket.run()  # the shutdown waits for its closing handshake
+                return False
         if (
             self._http.our_state is not h11.DONE
             or self._http.their_state is not h11.DONE
@@ -141,7 +141,7 @@ class Connection:
             case Reject() | Preflight():
                 if admission.log is not None:
                     logger.info("refused %s %s: %s", request.method, request.path, admission.log)
-                await self._refuse(admission)
+                await self._refuse(admission, bodiless=request.method == "HEAD")
             case Open(transport, cors):
                 return await self._open(request, transport, cors)
             case Poll(live, cors):
@@ -166,6 +166,8 @@ class Connection:
             live = self._service.open_session(transport, request)
             websocket = self._websocket(live)
             live.carry(websocket)
+            if self._service.shutting_down:  # since its opening handshake began
+                live.close(CloseReason.SERVER_SHUTTING_DOWN, "the server shuts down")
             return websocket
         live = self._service.open_session(transport, request)
         live.poll()
@@ -175,17 +177,9 @@ class Connection:
 
     async def _refusal(self, request: Request, cors: Headers) -> Reject | None:
         """Return why no session can be opened for a request, or None."""
-        most = self._server.options.max_connections
-        if self._service.shutting_down or (most is not None and len(self._server.sessions) >= most):
-            return Reject(
-                503,
-                None,
-                "Service Unavailable",
-                cors,
-                "shutting down" if most is None else f"max_connections={most} is reached",
-            )
-        if self._server.options.allow_request is None:
-            return None
+        unavailable = self._unavailable(cors)
+        if unavailable is not None or self._server.options.allow_request is None:
+            return unavailable
         try:
             await self._server.options.allow_request(request)
         except ConnectionRefused as refused:
@@ -193,6 +187,14 @@ class Connection:
         except Exception:
             logger.exception("allow_request failed; the client is refused")
             return reject(RejectCode.FORBIDDEN, cors, "allow_request failed")
+        return self._unavailable(cors)  # again, for allow_request may have taken its time
+
+    def _unavailable(self, cors: Headers) -> Reject | None:
+        most = self._server.options.max_connections
+        if self._service.shutting_down:
+            return Reject(503, None, "Service Unavailable", cors, "the server shuts down")
+        if most is not None and len(self._server.sessions) >= most:
+            return Reject(503, None, "Service Unavailable", cors, f"max_connections={most} is reached")
         return None
 
     async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> WebSocket | None:
@@ -337,14 +339,13 @@ class Connection:
                 await self._write(self._http.send(h11.Data(data=chunk)))
         await self._write(self._http.send(h11.EndOfMessage()))
 
-    async def _refuse(self, refusal: Reject | Preflight) -> None:
+    async def _refuse(self, refusal: Reject | Preflight, *, bodiless: bool = False) -> None:
         if refusal.status >= 400:  # the others are preflights that are granted
             reason = refusal.message if isinstance(refusal, Reject) else "Forbidden"
             self._server.tally.refusals[reason] += 1
         if isinstance(refusal, Reject):
-            await self._send(
-                Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
-            )
+            headers = (("content-type", refusal.content_type), NO_STORE, *refusal.cors)
+            await self._send(Answer(refusal.status, refusal.body, headers), bodiless=bodiless)
         else:
             await self._send(Answer(refusal.status, b"", refusal.cors))
 

@@ -42,6 +42,31 @@ async def accept(service: "Service", listeners: Sequence[trio.abc.Listener[Any]]
     await trio.serve_listeners(handle, list(listeners), handler_nursery=nursery)
 
 
+async def attend(service: "Service", stream: trio.abc.Stream, *, alone: bool) -> None:
+    """Serve one connection in a task of the service and wait for its end.
+
+    If that is cancelled, a service that was opened for this connection alone ends it gracefully; otherwise it is cut.
+    """
+    scope = trio.CancelScope()
+    ended = trio.Event()
+
+    async def run() -> None:
+        try:
+            with scope:
+                await serve_connection(service, stream)
+        finally:
+            ended.set()
+
+    service.nursery.start_soon(run)
+    try:
+        await ended.wait()
+    finally:
+        if not alone:
+            scope.cancel()
+            with trio.CancelScope(shield=True):
+                await ended.wait()
+
+
 async def serve_connection(service: "Service", stream: trio.abc.Stream) -> None:
     """Serve one connection to its end and close it. Whatever happens to it happens to nobody else."""
     try:

@@ -147,6 +147,10 @@ class Live:
             self.session.written()
             self._after_writing()
 
+    def flushes(self, carrier: Carrier) -> bool:
+        """Whether the session has ended and still has something to write through a WebSocket."""
+        return carrier is self._carrier and self.session.ended and not self.session.closed
+
     def poll(self) -> Sequence[Event]:
         """Begin a GET."""
         events = self._settle(self.session.poll(trio.current_time()))
@@ -262,8 +266,7 @@ class Live:
                 if carrier is not None:
                     carrier.finish(NORMAL)
         self._check_closed()
-        if events:
-            self.wake()
+        self.wake()  # even without an event: the answer to a probe is none
         return events
 
     def _after_writing(self) -> None:

@@ -53,13 +53,15 @@ class WebSocket:
 
     async def run(self) -> None:
         """Carry frames both ways until either side closes; the stream is left for the caller to close."""
-        with self._scope:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._write)
-                await self._read()
-                if self._closing is None and self._close_code is None:
-                    nursery.cancel_scope.cancel()
-        self._live.lost(self, CloseReason.TRANSPORT_CLOSE, "the WebSocket ended")
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write)
+                    await self._read()
+                    if self._closing is None and self._close_code is None:
+                        nursery.cancel_scope.cancel()
+        finally:
+            self._live.lost(self, CloseReason.TRANSPORT_CLOSE, "the WebSocket ended")
 
     # What the session asks of its carrier.
 
@@ -71,7 +73,7 @@ class WebSocket:
         """Write what is left, then close; in `CLOSE_TIMEOUT` seconds at most once the session is over."""
         if self._close_code is None:
             self._close_code = code
-        if not self._live.session.ended or self._live.closed:
+        if not self._has_more():
             self._scope.deadline = min(self._scope.deadline, trio.current_time() + CLOSE_TIMEOUT)
         self._something.set()
 
@@ -177,7 +179,7 @@ class WebSocket:
 
     def _has_more(self) -> bool:
         """Whether the session, though it has ended, still has something to write through here."""
-        return self._live.session.ended and not self._live.closed
+        return self._live.flushes(self)
 
 
 def wire(outbound: Outbound) -> bytes:
