@@ -40,8 +40,10 @@ format: $(VENV)/.stamp-lint
 types: $(VENV)/.stamp-lint
 	@rm -rf build/lib build/bdist.* build/types
 	@$(PIP) install --no-deps --target build/types .
+	@cp tests/typing/usage.py tests/typing/pyrightconfig.json build/types/
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python -p trio_socketio
-	$(BIN)/pyright --pythonpath $(BIN)/python build/types/trio_socketio
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python usage.py
+	cd build/types && ../../$(BIN)/pyright --pythonpath ../../$(BIN)/python
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info tests/interop/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

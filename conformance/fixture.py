@@ -15,12 +15,13 @@ from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.net.live import Consumer, Live
 
 from trio_socketio import CloseReason, Context, Server
-from trio_socketio.program import run
+from trio_socketio.program import port_number, run
 
 PING_INTERVAL = 0.3
 PING_TIMEOUT = 0.2
 CONNECT_TIMEOUT = 1.0
 MAX_PAYLOAD = 1_000_000
+SHUTDOWN_GRACE = 1.0
 
 
 def socketio_fixture() -> Server:
@@ -35,6 +36,7 @@ def socketio_fixture() -> Server:
         ping_timeout=PING_TIMEOUT,
         connect_timeout=CONNECT_TIMEOUT,
         max_payload=MAX_PAYLOAD,
+        shutdown_grace=SHUTDOWN_GRACE,
         cors_allowed_origins="*",
     )
 
@@ -56,11 +58,11 @@ def socketio_fixture() -> Server:
     return server
 
 
-class Echo(Consumer):
-    """Sends every message of a session back."""
+class Echo:
+    """Sends every message of a session back: a `Consumer` for which nothing is ever due and which is never full."""
 
-    next_deadline = None
-    full = False
+    next_deadline: float | None = None
+    full: bool = False
 
     def __init__(self, live: Live) -> None:
         self._live = live
@@ -95,6 +97,7 @@ def engine_fixture() -> EngineFixture:
         ping_interval=PING_INTERVAL,
         ping_timeout=PING_TIMEOUT,
         max_payload=MAX_PAYLOAD,
+        shutdown_grace=SHUTDOWN_GRACE,
         cors_allowed_origins="*",
     )
 
@@ -104,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m trio_socketio.conformance.fixture", description=__doc__)
     parser.add_argument("suite", choices=["socketio", "engine"])
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=3000, help="0 for any free port")
+    parser.add_argument("--port", type=port_number, default=3000, help="0 for any free port")
     options = parser.parse_args(arguments)
     server = socketio_fixture() if options.suite == "socketio" else engine_fixture()
 

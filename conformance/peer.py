@@ -32,7 +32,7 @@ from wsproto.events import (
     Request,
     TextMessage,
 )
-from wsproto.utilities import RemoteProtocolError
+from wsproto.utilities import LocalProtocolError
 
 Dial = Callable[[], Awaitable[trio.abc.Stream]]
 """Opens a connection to the server."""
@@ -134,6 +134,8 @@ class HTTPConnection:
                 break
             elif isinstance(event, h11.ConnectionClosed):
                 raise PeerError("the connection ended without a response")
+            elif event is h11.PAUSED:
+                raise PeerError("the server switched protocols")
         if head is None:
             raise PeerError("a body came without a response")
         headers = tuple((name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in head.headers)
@@ -210,7 +212,7 @@ class WebSocketPeer:
         elif isinstance(event, Pong):
             self.pongs.append(bytes(event.payload))
         elif isinstance(event, CloseConnection):
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, RemoteProtocolError):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError):
                 await self.stream.send_all(self._protocol.send(event.response()))
             raise Closed(event.code, event.reason or "")
         return None

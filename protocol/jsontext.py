@@ -138,7 +138,8 @@ def _no_constant(literal: str) -> NoReturn:
 
 def _scanner(parse_int: Callable[[str], int]) -> Callable[[str, int], tuple[JSON, int]]:
     hooks = json.JSONDecoder(parse_float=_float, parse_int=parse_int, parse_constant=_no_constant)
-    return json.scanner.make_scanner(hooks)  # type: ignore[arg-type]  # it is made from a decoder, typeshed says a scanner
+    # It is made from a decoder; typeshed says from a scanner.
+    return json.scanner.make_scanner(hooks)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 _scan_short = _scanner(int)

@@ -1,0 +1,72 @@
+"""Code that type checkers must accept, and lines that they must refuse.
+
+``make types`` reads it with mypy and pyright. Each line that must be refused carries the comment that silences that one complaint, and
+both checkers report a comment that silences nothing.
+"""
+
+from trio_socketio import (
+    Context,
+    HTTPRequest,
+    HTTPResponse,
+    Namespace,
+    Server,
+    StaticFiles,
+    Stats,
+    call,
+    emit,
+    emit_nowait,
+    join_room,
+    rooms,
+)
+
+server = Server(ping_interval=10, cors_allowed_origins=["https://a.example"], http=StaticFiles("."))
+
+
+@server.on("connect")
+async def connect(ctx: Context, auth: dict[str, str] | None) -> bool:
+    ctx.data["user"] = auth
+    await ctx.join_room(["a", "b"])
+    return True
+
+
+@server.on("plain", concurrent=True)
+def plain(ctx: Context) -> list[str]:
+    return ctx.rooms()
+
+
+@server.event
+async def chat(ctx: Context, text: str) -> str:
+    count: int = await emit("chat", text, to={"a", "b"}, include_self=False)
+    await join_room("c")
+    emit_nowait("x", count, rooms())
+    return str(await call("question", timeout=3))
+
+
+@server.on_error
+async def failed(ctx: Context, error: Exception) -> str:
+    return f"{ctx.event}: {error}"
+
+
+class Chat(Namespace):
+    async def on_message(self, ctx: Context, text: str) -> None:
+        await self.emit("message", text, room="lobby", skip_sid=ctx.sid)
+
+
+async def page(request: HTTPRequest) -> HTTPResponse:
+    return HTTPResponse.text(request.path)
+
+
+async def outside() -> None:
+    server.register(Chat("/chat"))
+    stats: Stats = server.stats()
+    answers = await server.namespace("/chat").call_all("ask", timeout=stats["rooms"])
+    await server.emit("answers", len(answers), broadcast=True)
+
+
+async def misspelt(ctx: Context) -> None:
+    await emit("x", brodcast=True)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await ctx.emit("x", inclde_self=False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await server.emit("x", too="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await server.namespace("/x").emit("x", skip="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    Server(ping_intervall=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await emit("x", to=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
