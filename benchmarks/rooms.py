@@ -1,8 +1,8 @@
 """What the room registry costs as a namespace grows: joining, leaving and selecting must not depend on who else is there.
 
 ``python benchmarks/rooms.py`` prints one row for each number of registered sids: the median CPU time of an operation in
-microseconds, over interleaved rounds. The exit status is 1 if an operation at the largest size costs more than `LIMIT` times what it
-costs at the smallest. ``--quick`` takes fewer rounds.
+microseconds, over interleaved rounds. The exit status is 1 if an operation at the largest size costs more than
+`LIMIT` times what it costs at the smallest. ``--quick`` takes fewer rounds.
 """
 
 import argparse
