@@ -101,7 +101,7 @@ class Handler:
         if len(arguments) > self.most:
             arguments = arguments[: int(self.most)]
         result = self.function(*arguments)
-        if self.is_async:
+        if self.is_async or inspect.iscoroutine(result):  # a plain function may wrap an async one
             awaitable: Awaitable[Any] = result
             return await awaitable
         return result

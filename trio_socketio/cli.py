@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from trio_socketio import __version__
 from trio_socketio.demo.app import create_server
-from trio_socketio.program import log_to_terminal, run
+from trio_socketio.program import log_to_terminal, port_number, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="a chat in the browser that shows its own wire traffic")
     demo.add_argument("--host", default="127.0.0.1", help="the address to bind (default: %(default)s)")
-    demo.add_argument("--port", type=int, default=3000, help="the port; 0 for any that is free (default: %(default)s)")
+    demo.add_argument("--port", type=port_number, default=3000, help="the port; 0 for any that is free (default: %(default)s)")
     demo.add_argument("--verbose", action="store_true", help="log what happens")
     demo.set_defaults(run=_demo)
     return top

@@ -11,6 +11,8 @@ from trio_socketio.server.app import Server
 EXIT_USAGE = 2
 """The exit status when the address cannot be used."""
 
+MAX_PORT = 65_535
+
 
 def run(server: Server, host: str, port: int, announcement: str) -> int:
     """Serve until SIGINT (Ctrl-C) or SIGTERM, which end it gracefully within the server's ``shutdown_grace``.
@@ -40,6 +42,18 @@ async def _run(server: Server, host: str, port: int, announcement: str) -> int:
                 nursery.cancel_scope.cancel()
                 break
     return 0
+
+
+def port_number(text: str) -> int:
+    """Return the port that an argument means; larger numbers must not wrap around.
+
+    Raises:
+        ValueError: It means none.
+    """
+    port = int(text)
+    if not 0 <= port <= MAX_PORT:
+        raise ValueError(f"a port is a number from 0 to {MAX_PORT}, not {port}")
+    return port
 
 
 def url(host: str, port: int) -> str:

@@ -6,6 +6,7 @@ long as its session lives, and the heartbeat sees to that.
 """
 
 import logging
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -59,6 +60,10 @@ TOO_LARGE: Final = Answer(413, b"", close=True)
 NO_BODY: Final = (204, 304)
 """Statuses whose answers have neither a body nor a length (RFC 9110, section 8.6)."""
 NO_STORE: Final = ("cache-control", "no-store")
+
+
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
+"""A ``Sec-WebSocket-Key``: base64 of 16 bytes (RFC 6455, section 4.1)."""
 
 
 class Gone(Exception):  # noqa: N818  # not an error: clients come and go
@@ -213,7 +218,7 @@ class Connection:
         if request.header("sec-websocket-version") != "13":
             await self._send(Answer(426, b"", (("sec-websocket-version", "13"),)))
             return False
-        if key is None:
+        if key is None or not _KEY.fullmatch(key):
             await self._refuse(reject(RejectCode.BAD_REQUEST))
             return False
         headers = [
@@ -315,7 +320,7 @@ class Connection:
             body=body,
         )
         try:
-            response = await self._server.options.http(question)
+            response = _checked(await self._server.options.http(question))
         except Exception:
             logger.exception("the http handler failed for %s %s", request.method, request.path)
             response = HTTPResponse.text("Internal server error\n", 500)
@@ -453,3 +458,9 @@ class Connection:
                 raise Gone(f"the connection broke: {error}") from error
         if patience.cancelled_caught:
             raise Gone("the client did not read its answer in time")
+
+
+def _checked(response: object) -> HTTPResponse:
+    if not isinstance(response, HTTPResponse):
+        raise TypeError(f"the http handler returns an HTTPResponse, not {type(response).__name__}")
+    return response

@@ -1,3 +1,4 @@
+# ruff: noqa: N802  # the ids of the rules are in capitals
 """The emit rules that are decided before anybody is looked up. The ids are the rows of the rules."""
 
 from dataclasses import FrozenInstanceError, dataclass, field
