@@ -235,7 +235,13 @@ class WebSocketPeer:
 
 
 def frame(
-    opcode: int, payload: bytes = b"", *, final: bool = True, masked: bool = True, reserved: int = 0, length: int | None = None
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    final: bool = True,
+    masked: bool = True,
+    reserved: int = 0,
+    length: int | None = None,
 ) -> bytes:
     """Return one WebSocket frame of a client, right or wrong (RFC 6455, section 5.2).
 
@@ -248,7 +254,7 @@ def frame(
         length: The length to announce, if it is not that of the payload.
     """
     announced = len(payload) if length is None else length
-    if announced < 126:  # noqa: PLR2004  # above, the length takes two bytes more, then eight
+    if announced < 126:  # above, the length takes two bytes more, then eight
         size = bytes([announced | masked << 7])
     elif announced < 1 << 16:
         size = struct.pack("!BH", 126 | masked << 7, announced)

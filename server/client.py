@@ -178,7 +178,7 @@ class Client:
         """The session has ended: every socket leaves."""
         self._ended = True
         for socket in list(self.sockets.values()):
-            socket.left(reason)
+            socket.left(str(reason))
         self.progressed()
 
     # Time and back pressure.

@@ -129,8 +129,8 @@ async def contain(job: Job) -> None:
     """Run a job and log what it raises beside its own cancellation, as a task of a cancelled handler's nursery may."""
     try:
         await job()
-    except* Exception as errors:
-        logger.error("a handler failed while it was cancelled", exc_info=errors)
+    except* Exception:
+        logger.exception("a handler failed while it was cancelled")
 
 
 async def handle_event(

@@ -218,7 +218,9 @@ class Connection:
         if request.header("sec-websocket-version") != "13":
             await self._send(Answer(426, b"", (("sec-websocket-version", "13"),)))
             return False
-        if key is None or not _KEY.fullmatch(key):
+        if (
+            key is None or not _KEY.fullmatch(key) or not self._drained()
+        ):  # what is left of a body would be read as frames
             await self._refuse(reject(RejectCode.BAD_REQUEST))
             return False
         headers = [

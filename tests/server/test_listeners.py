@@ -1,0 +1,165 @@
+"""Real sockets: TCP, TLS, IPv6, unix; each on an address that the system chooses."""
+
+import socket
+import ssl
+from contextlib import asynccontextmanager
+from functools import partial
+
+import pytest
+import trio
+import trustme
+from trio_socketio.conformance.peer import Peer
+
+from trio_socketio import Server
+
+TIMEOUT = 10.0
+"""Seconds for a test, on a slow machine."""
+
+
+def greeter():
+    server = Server(shutdown_grace=1.0)
+
+    @server.on("hello")
+    async def hello(ctx, name):
+        return [name, ctx.handshake.secure, ctx.handshake.url.split("?")[0], ctx.handshake.address]
+
+    return server
+
+
+@asynccontextmanager
+async def dialling(dial, host):
+    """Yield a peer whose connections are closed at the end."""
+    streams = []
+
+    async def dial_and_remember():
+        streams.append(await dial())
+        return streams[-1]
+
+    with trio.fail_after(TIMEOUT):
+        try:
+            yield Peer(dial_and_remember, host=host)
+        finally:
+            for stream in streams:
+                await trio.aclose_forcefully(stream)
+
+
+async def greet(peer, transport):
+    client = await peer.join(transport=transport)
+    await client.emit("hello", "world", id=1)
+    return (await client.receive()).data[0]
+
+
+@asynccontextmanager
+async def serving(server, *arguments, **options):
+    async with trio.open_nursery() as nursery:
+        run = server.serve_listeners if len(arguments) == 1 else server.serve
+
+        async def serve(task_status):
+            await run(*arguments, **options, task_status=task_status)
+
+        yield await nursery.start(serve)
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_clients_are_served_over_tcp_and_start_returns_the_listeners(transport):
+    server = greeter()
+    async with serving(server, "127.0.0.1", 0) as listeners:
+        assert all(isinstance(listener, trio.SocketListener) for listener in listeners)
+        host, port = listeners[0].socket.getsockname()
+        async with dialling(partial(trio.open_tcp_stream, host, port), f"{host}:{port}") as peer:
+            expected = ["world", False, f"http://{host}:{port}/socket.io/", "127.0.0.1"]
+            assert await greet(peer, transport) == expected
+    assert not server.sessions
+    with pytest.raises(OSError, match="attempts to connect|refused"):
+        await trio.open_tcp_stream(host, port)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_clients_are_served_over_tls(transport):
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with serving(greeter(), "127.0.0.1", 0, ssl_context=context) as listeners:
+        assert all(isinstance(listener, trio.SSLListener) for listener in listeners)
+        port = listeners[0].transport_listener.socket.getsockname()[1]
+
+        async def dial():
+            stream = trio.SSLStream(
+                await trio.open_tcp_stream("127.0.0.1", port),
+                trusting,
+                server_hostname="localhost",
+                https_compatible=True,
+            )
+            await stream.do_handshake()
+            return stream
+
+        async with dialling(dial, f"localhost:{port}") as peer:
+            expected = ["world", True, f"https://localhost:{port}/socket.io/", "127.0.0.1"]
+            assert await greet(peer, transport) == expected
+
+
+async def test_a_client_that_speaks_no_tls_harms_no_other(caplog):
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("localhost").configure_cert(context)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    async with serving(greeter(), "127.0.0.1", 0, ssl_context=context) as listeners:
+        port = listeners[0].transport_listener.socket.getsockname()[1]
+        async with dialling(partial(trio.open_tcp_stream, "127.0.0.1", port), "x") as plain:
+            stream = await plain.dial()
+            await stream.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            try:
+                while await stream.receive_some():
+                    pass
+            except trio.BrokenResourceError:
+                pass
+
+        async def dial():
+            return trio.SSLStream(
+                await trio.open_tcp_stream("127.0.0.1", port),
+                trusting,
+                server_hostname="localhost",
+                https_compatible=True,
+            )
+
+        async with dialling(dial, f"localhost:{port}") as peer:
+            assert (await greet(peer, "websocket"))[0] == "world"
+    assert "bug" not in caplog.text
+
+
+async def test_clients_are_served_over_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    async with serving(greeter(), "::1", 0) as listeners:
+        port = listeners[0].socket.getsockname()[1]
+        async with dialling(partial(trio.open_tcp_stream, "::1", port), f"[::1]:{port}") as peer:
+            expected = ["world", False, f"http://[::1]:{port}/socket.io/", "::1"]
+            assert await greet(peer, "websocket") == expected
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="unix sockets")
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_clients_are_served_over_a_unix_socket(tmp_path, transport):
+    path = str(tmp_path / "socket")
+    unix = trio.socket.socket(trio.socket.AF_UNIX)
+    await unix.bind(path)
+    unix.listen()
+    dial = partial(trio.open_unix_socket, path)
+    async with serving(greeter(), [trio.SocketListener(unix)]), dialling(dial, "localhost") as peer:
+        expected = ["world", False, "http://localhost/socket.io/", "local"]
+        assert await greet(peer, transport) == expected
+
+
+async def test_an_address_in_use_raises_oserror():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="in use"):
+            await Server().serve("127.0.0.1", taken.getsockname()[1])

@@ -1,0 +1,686 @@
+"""Cancelling `serve` is the graceful shutdown: everyone is told, handlers get a grace period, nothing is left behind."""
+
+import logging
+from collections import Counter
+
+import h11
+import pytest
+import trio
+from support.memory import MemoryListener
+from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
+from trio_socketio.conformance.peer import HOST, Closed, HTTPConnection, Peer, PeerError, SocketIOPeer, WebSocketPeer
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from trio_socketio import HTTPResponse, Server
+
+GRACE = 4.0
+REASON = "server shutting down"
+
+
+class Running:
+    """A server in memory that a test shuts down, and what is left of it afterwards."""
+
+    def __init__(self, server, listener, scope, ended):
+        self.server = server
+        self.listener = listener
+        self.peer = Peer(listener.dial, server.config.path, HOST)
+        self._scope = scope
+        self._ended = ended
+
+    async def shut_down(self):
+        """Cancel `serve` and return how long it took to return."""
+        began = trio.current_time()
+        self._scope.cancel()
+        await self._ended.wait()
+        return trio.current_time() - began
+
+    def begin(self):
+        self._scope.cancel()
+
+    async def finish(self):
+        await self._ended.wait()
+
+    async def check_nothing_is_left(self):
+        assert not self.server.sessions
+        assert not self.server.services
+        assert not self.server.sockets()
+        for end in self.listener.accepted:
+            with pytest.raises(trio.ClosedResourceError):
+                await end.send_all(b"")
+
+
+async def start(nursery, server, listener=None):
+    listener = listener or KernelListener()
+    ended = trio.Event()
+    scope = trio.CancelScope()
+
+    async def run(task_status):
+        with scope:
+            await server.serve_listeners([listener], task_status=task_status)
+        ended.set()
+
+    await nursery.start(run)
+    return Running(server, listener, scope, ended)
+
+
+class KernelListener(MemoryListener):
+    """When it is closed, connections that nobody has accepted are reset, as the kernel does."""
+
+    def __init__(self):
+        super().__init__()
+        self.accepted = []
+
+    async def accept(self):
+        self.accepted.append(await super().accept())
+        return self.accepted[-1]
+
+    async def aclose(self):
+        while True:
+            try:
+                stream = self._receive.receive_nowait()
+                stream.send_stream.close()  # without a checkpoint: this runs cancelled
+                stream.receive_stream.close()
+            except trio.WouldBlock:
+                break
+            except trio.ClosedResourceError:
+                return
+        await super().aclose()
+
+
+class LockstepListener(KernelListener):
+    """Its connections have no buffer: what a client does not read blocks the server."""
+
+    async def dial(self):
+        ours, theirs = lockstep_stream_pair()
+        self.server_ends.append(theirs)
+        await self._send.send(theirs)
+        return ours
+
+
+def recording(**options):
+    """Return a server and the list of the reasons that its disconnect handler gets."""
+    server = Server(**{"shutdown_grace": GRACE, **options})
+    reasons = []
+
+    @server.on("disconnect")
+    async def bye(ctx, reason):
+        await trio.sleep(0.01)
+        reasons.append(reason)
+
+    return server, reasons
+
+
+async def test_a_websocket_gets_a_close_frame_that_says_going_away(autojump_clock, nursery):
+    server, reasons = recording()
+    running = await start(nursery, server)
+    client = await running.peer.join()
+    async with trio.open_nursery() as clients:
+
+        async def read():
+            closed = await client.transport.expect_close()
+            assert closed.code == 1001
+
+        clients.start_soon(read)
+        await wait_all_tasks_blocked()
+        assert await running.shut_down() < 1
+    assert reasons == [REASON]
+    await running.check_nothing_is_left()
+
+
+async def test_what_was_emitted_before_the_shutdown_is_delivered_before_the_close_frame(autojump_clock, nursery):
+    server, _ = recording()
+    running = await start(nursery, server)
+    client = await running.peer.join()
+    for number in range(10):
+        server.emit_nowait("news", number)
+    running.begin()
+    assert [await client.event() for _ in range(10)] == [["news", number] for number in range(10)]
+    assert (await client.transport.expect_close()).code == 1001
+    await running.finish()
+
+
+async def test_a_pending_get_is_answered_with_a_close_packet(autojump_clock, nursery):
+    server, reasons = recording()
+    running = await start(nursery, server)
+    client = await running.peer.join(transport="polling")
+    async with trio.open_nursery() as clients:
+
+        async def read():
+            assert (await client.transport.get()).text == "1"
+
+        clients.start_soon(read)
+        await wait_all_tasks_blocked()
+        assert await running.shut_down() < 1
+    assert reasons == [REASON]
+    await running.check_nothing_is_left()
+
+
+async def test_a_polling_client_between_two_gets_is_told_by_the_next_one(autojump_clock, nursery):
+    server, reasons = recording()
+    running = await start(nursery, server)
+    client = await running.peer.join(transport="polling")
+    async with running.peer.http() as connection:
+        assert (await connection.request("POST", client.transport.target(), body=b"3")).status == 200
+        server.emit_nowait("last", "words")
+        running.begin()
+        await trio.sleep(GRACE / 4)
+        assert reasons == [REASON]
+        response = await connection.request("GET", client.transport.target())
+        assert response.text == '42["last","words"]\x1e1'
+        assert response.header("connection") == "close"
+        with trio.fail_after(1):
+            await running.finish()
+    await running.check_nothing_is_left()
+
+
+async def test_a_polling_client_that_never_comes_back_is_waited_for_as_long_as_the_grace(autojump_clock, nursery):
+    server, reasons = recording()
+    running = await start(nursery, server)
+    await running.peer.join(transport="polling")
+    assert await running.shut_down() == pytest.approx(GRACE)
+    assert reasons == [REASON]
+    await running.check_nothing_is_left()
+
+
+async def test_new_connections_are_refused_during_the_shutdown(autojump_clock, nursery):
+    server, _ = recording()
+    running = await start(nursery, server)
+    await running.peer.join(transport="polling")
+    async with running.peer.http() as connection:
+        await connection.request("GET", "/")
+        running.begin()
+        await wait_all_tasks_blocked()
+        with pytest.raises(OSError, match="refused"):
+            await running.peer.dial()
+        response = await connection.request("GET", running.peer.target(transport="polling"))
+        assert response.status == 503
+    await running.finish()
+    await running.check_nothing_is_left()
+
+
+async def test_a_session_that_opens_while_the_shutdown_has_begun_is_closed_too(autojump_clock, nursery):
+    async def slowly(request):
+        await trio.sleep(1)
+
+    server, _ = recording(allow_request=slowly)
+    running = await start(nursery, server)
+    async with trio.open_nursery() as clients:
+
+        async def poll():
+            response = await running.peer.request("GET", running.peer.target(transport="polling"))
+            assert response.status == 503
+
+        async def open_websocket():
+            with pytest.raises(PeerError, match="503"):
+                await running.peer.open_websocket()
+
+        clients.start_soon(poll)
+        clients.start_soon(open_websocket)
+        await wait_all_tasks_blocked()
+        assert await running.shut_down() == pytest.approx(1)
+    await running.check_nothing_is_left()
+
+
+async def test_a_handler_that_ends_in_time_is_not_cancelled(autojump_clock, nursery):
+    server, reasons = recording()
+    ended = []
+
+    @server.on("work")
+    async def work(ctx):
+        await trio.sleep(GRACE / 4)
+        ended.append(list(reasons))
+
+    running = await start(nursery, server)
+    client = await running.peer.join()
+    await client.emit("work")
+    await wait_all_tasks_blocked()
+    running.begin()
+    assert (await client.transport.expect_close()).code == 1001
+    await running.finish()
+    assert ended == [[]]  # the disconnect handler runs after it
+    assert reasons == [REASON]
+
+
+async def test_handlers_that_never_return_are_cancelled_within_the_grace(autojump_clock, nursery):
+    server, reasons = recording()
+    cancelled = []
+
+    async def hang(ctx):
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            cancelled.append(ctx.sid)
+            raise
+
+    server.on("hang", hang)
+    server.on("hang too", hang, concurrent=True)
+    running = await start(nursery, server)
+    client = await running.peer.join()
+    for event in ("hang", "hang too", "hang too", "hang"):
+        await client.emit(event)
+    await wait_all_tasks_blocked()
+    running.begin()
+    assert (await client.transport.expect_close()).code == 1001
+    began = trio.current_time()
+    await running.finish()
+    assert trio.current_time() - began <= GRACE
+    assert len(cancelled) == 3
+    assert reasons == [REASON]
+    await running.check_nothing_is_left()
+
+
+async def test_a_disconnect_handler_that_never_returns_ends_with_the_grace(autojump_clock, nursery):
+    server = Server(shutdown_grace=GRACE, disconnect_grace=None)
+    began = []
+
+    @server.on("disconnect")
+    async def bye(ctx, reason):
+        began.append(reason)
+        await trio.sleep_forever()
+
+    running = await start(nursery, server)
+    await running.peer.join()
+    assert await running.shut_down() <= GRACE
+    assert began == [REASON]
+    await running.check_nothing_is_left()
+
+
+async def test_a_connect_handler_that_hangs_is_cancelled_and_its_client_told(autojump_clock, nursery):
+    server, reasons = recording(disconnect_grace=None)
+    cancelled = []
+
+    @server.on("connect")
+    async def connect(ctx, auth):
+        try:
+            await trio.sleep_forever()
+        except trio.Cancelled:
+            cancelled.append(ctx.sid)
+            raise
+
+    running = await start(nursery, server)
+    websocket = await running.peer.open_socketio()
+    await websocket.transport.send("40")
+    gone = await running.peer.open_socketio()
+    await gone.transport.send("40")
+    await wait_all_tasks_blocked()
+    await gone.transport.hang_up()  # disconnect_grace=None: its handler goes on
+    await trio.sleep(20)
+    assert not cancelled
+    running.begin()
+    closed = await websocket.transport.expect_close()
+    assert closed.code == 1001
+    with trio.fail_after(GRACE):
+        await running.finish()
+    assert len(cancelled) == 2
+    assert reasons == []  # they were never connected
+    await running.check_nothing_is_left()
+
+
+async def test_clients_that_do_not_read_are_cut_off_when_the_grace_is_over(autojump_clock, nursery):
+    server, reasons = recording()
+    running = await start(nursery, server, LockstepListener())
+    for _ in range(3):
+        await running.peer.join()
+    server.emit_nowait("news", "x" * 1000)
+    await wait_all_tasks_blocked()
+    assert await running.shut_down() == pytest.approx(GRACE)
+    assert reasons == [REASON] * 3
+    assert not server.sessions
+    assert not server.services
+
+
+@pytest.mark.parametrize("probes", [False, True])
+async def test_a_half_done_upgrade_is_closed_on_both_transports(autojump_clock, nursery, probes):
+    server, reasons = recording()
+    running = await start(nursery, server)
+    client = await running.peer.join(transport="polling")
+    told = []
+    async with trio.open_nursery() as clients:
+
+        async def poll():
+            told.append((await client.transport.get()).text)
+
+        async def read():
+            told.append((await websocket.expect_close()).code)
+
+        if not probes:
+            clients.start_soon(poll)
+            await wait_all_tasks_blocked()
+        websocket = await running.peer.upgrade(client.transport)
+        if probes:
+            await websocket.send("2probe")
+            assert await websocket.receive() == "3probe"
+            clients.start_soon(poll)  # held for a moment
+        clients.start_soon(read)
+        await wait_all_tasks_blocked()
+        assert await running.shut_down() < 1
+    assert sorted(told, key=str) == ["1", 1000]
+    assert reasons == [REASON]
+    await running.check_nothing_is_left()
+
+
+@pytest.mark.parametrize("disconnect_grace", [100, None])
+async def test_a_socket_that_is_leaving_already_keeps_its_reason_and_is_hastened(
+    autojump_clock, nursery, disconnect_grace
+):
+    server, reasons = recording(disconnect_grace=disconnect_grace)
+
+    @server.on("hang")
+    async def hang(ctx):
+        await trio.sleep_forever()
+
+    running = await start(nursery, server)
+    client = await running.peer.join()
+    await client.emit("hang")
+    await wait_all_tasks_blocked()
+    await client.transport.hang_up()
+    await trio.sleep(10)
+    assert reasons == []
+    assert await running.shut_down() <= GRACE
+    assert reasons == ["transport close"]
+
+
+async def test_the_disconnect_handler_can_still_reach_the_server(autojump_clock, nursery):
+    server = Server(shutdown_grace=GRACE)
+    seen = []
+
+    @server.on("connect")
+    async def connect(ctx, auth):
+        await ctx.join_room("lobby")
+
+    @server.on("disconnect")
+    async def bye(ctx, reason):
+        await ctx.emit("left", ctx.sid, to="lobby")
+        seen.append(ctx.rooms())
+
+    running = await start(nursery, server)
+    client = await running.peer.join()
+    await running.shut_down()
+    assert seen == [[client.sids["/"], "lobby"]]
+
+
+async def test_an_http_request_that_is_being_answered_is_finished(autojump_clock, nursery):
+    async def http(request):
+        await trio.sleep(1)
+        return HTTPResponse.text("late")
+
+    running = await start(nursery, Server(http=http, shutdown_grace=GRACE))
+    async with trio.open_nursery() as clients:
+
+        async def ask():
+            assert (await running.peer.request("GET", "/")).text == "late"
+
+        clients.start_soon(ask)
+        await wait_all_tasks_blocked()
+        assert await running.shut_down() == pytest.approx(1)
+
+
+async def test_idle_keep_alive_connections_do_not_delay_the_shutdown(autojump_clock, nursery):
+    running = await start(nursery, Server(shutdown_grace=GRACE))
+    async with running.peer.http() as connection:
+        assert (await connection.request("GET", "/")).status == 404
+        assert await running.shut_down() < 1
+        assert await connection.stream.receive_some() == b""
+
+
+async def test_a_second_shutdown_of_the_same_server_works_like_the_first(autojump_clock, nursery):
+    server, reasons = recording()
+    for count in (1, 2, 3):
+        running = await start(nursery, server)
+        client = await running.peer.join()
+        running.begin()
+        assert (await client.transport.expect_close()).code == 1001
+        await running.finish()
+        assert reasons == [REASON] * count
+        await running.check_nothing_is_left()
+
+
+async def test_two_serve_calls_of_one_server_share_their_clients_and_end_apart(autojump_clock, nursery):
+    server, reasons = recording()
+    one = await start(nursery, server)
+    two = await start(nursery, server)
+    first = await one.peer.join()
+    second = await two.peer.join()
+    assert await server.emit("hello", broadcast=True) == 2
+    assert [await first.event(), await second.event()] == [["hello"], ["hello"]]
+    one.begin()
+    assert (await first.transport.expect_close()).code == 1001
+    await one.finish()
+    assert reasons == [REASON]
+    assert server.sockets() == [second.sids["/"]]
+    await second.emit("unknown")
+    assert await server.emit("still here") == 1
+    assert await second.event() == ["still here"]
+    await two.shut_down()
+    await two.check_nothing_is_left()
+
+
+async def test_serve_listeners_serves_several_listeners_and_closes_them_all(autojump_clock, nursery):
+    server, reasons = recording()
+    listeners = [MemoryListener() for _ in range(3)]
+    scope = trio.CancelScope()
+    ended = trio.Event()
+
+    async def run(task_status):
+        with scope:
+            await server.serve_listeners(listeners, task_status=task_status)
+        ended.set()
+
+    assert await nursery.start(run) == listeners
+    clients = [await Peer(listener.dial).join() for listener in listeners]
+    assert await server.emit("hello") == 3
+    scope.cancel()
+    for client in clients:
+        assert await client.event() == ["hello"]
+        assert (await client.transport.expect_close()).code == 1001
+    await ended.wait()
+    assert reasons == [REASON] * 3
+    for listener in listeners:
+        with pytest.raises(OSError, match="refused"):
+            await listener.dial()
+
+
+async def test_serve_stream_returns_when_its_connection_ends(autojump_clock, nursery):
+    server, reasons = recording()
+    ours, theirs = memory_stream_pair()
+    await nursery.start(server.serve_stream, theirs)
+    connection = HTTPConnection(ours, HOST)
+    assert (await connection.request("GET", "/", [("connection", "close")])).status == 404
+    assert await ours.receive_some() == b""
+    await trio.sleep(1)
+    assert not server.services
+    assert reasons == []
+
+
+async def test_serve_stream_tells_its_client_when_it_is_cancelled(autojump_clock, nursery):
+    server, reasons = recording()
+    ours, theirs = memory_stream_pair()
+    scope = trio.CancelScope()
+
+    async def run():
+        with scope:
+            await server.serve_stream(theirs)
+
+    nursery.start_soon(run)
+
+    async def dial():
+        return ours
+
+    client = await Peer(dial).join()
+    scope.cancel()
+    assert (await client.transport.expect_close()).code == 1001
+    await wait_all_tasks_blocked()
+    await trio.sleep(1)
+    assert reasons == [REASON]
+    assert not server.sessions
+    assert not server.services
+
+
+async def test_serve_stream_beside_serve_uses_the_same_service(autojump_clock, nursery):
+    server, reasons = recording()
+    running = await start(nursery, server)
+    ours, theirs = memory_stream_pair()
+    nursery.start_soon(server.serve_stream, theirs)
+
+    async def dial():
+        return ours
+
+    client = await Peer(dial).join()
+    assert len(server.services) == 1
+    running.begin()
+    assert (await client.transport.expect_close()).code == 1001
+    await running.finish()
+    assert reasons == [REASON]
+
+
+async def test_a_handler_that_fails_while_it_is_cancelled_harms_nobody(autojump_clock, nursery, caplog):
+    server, reasons = recording(disconnect_grace=1)
+
+    @server.on("hang")
+    async def hang(ctx):
+        async def child():
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise ValueError("while it was cancelled")
+
+        async with trio.open_nursery() as children:
+            children.start_soon(child)
+            await trio.sleep_forever()
+
+    running = await start(nursery, server)
+    bystander = await running.peer.join()
+    for hang_up in (True, False):
+        client = await running.peer.join()
+        await client.emit("hang")
+        await wait_all_tasks_blocked()
+        if hang_up:
+            await client.transport.hang_up()
+            await trio.sleep(2)
+            assert reasons == ["transport close"]
+            await server.emit("news")
+            assert await bystander.event() == ["news"]
+    await running.shut_down()
+    assert reasons == ["transport close", REASON, REASON]
+    assert "while it was cancelled" in caplog.text
+    await running.check_nothing_is_left()
+
+
+async def test_shutting_down_without_a_client_takes_no_time(autojump_clock, nursery, caplog):
+    running = await start(nursery, Server())
+    assert await running.shut_down() == 0
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def live_a_life(peer: Peer, transport: str, ends: Counter[str]) -> None:
+    """Connect, chat and leave, whatever the server does meanwhile; count how it ended."""
+    try:
+        if transport == "upgrade":
+            client = await peer.join(transport="polling")
+            websocket = await peer.upgrade(client.transport)
+            await websocket.send("2probe")
+            assert await websocket.receive() == "3probe"
+            await websocket.send("5")
+            client = SocketIOPeer(websocket, client.handshake)
+        else:
+            client = await peer.join(transport=transport)
+        await client.connect("/other")
+        for number in range(3):
+            await client.emit("chat", number, b"bytes", id=number)
+            await trio.sleep(0.3)
+        answers = 0
+        while answers < 6:
+            await client.receive()
+            answers += 1
+        await client.emit("slow")
+        await trio.sleep(0.5)
+        if isinstance(client.transport, WebSocketPeer):
+            await client.transport.hang_up()
+        ends["left"] += 1
+    except Closed as closed:
+        ends[f"closed {closed.code}"] += 1
+    except (
+        OSError,
+        PeerError,
+        h11.RemoteProtocolError,
+        LocalProtocolError,
+        RemoteProtocolError,
+        trio.BrokenResourceError,
+    ) as error:
+        ends[type(error).__name__] += 1
+
+
+def lively_server():
+    server = Server(shutdown_grace=GRACE, disconnect_grace=1, ping_interval=0.7, ping_timeout=0.5)
+    born: Counter[str] = Counter()
+    died: Counter[str] = Counter()
+
+    @server.on("chat")
+    async def chat(ctx, number, data):
+        await ctx.emit("chat", number, data)
+        await trio.sleep(0.1)
+        return data
+
+    @server.on("slow", concurrent=True)
+    async def slow(ctx):
+        await ctx.call("are you there?")
+
+    for namespace in ("/", "/other"):
+
+        @server.on("connect", namespace=namespace)
+        async def connect(ctx, auth):
+            await trio.sleep(0.05)
+            await ctx.join_room("lobby")
+            # A cancelled connect handler never gets here, and one that does may still find its client gone.
+            if not ctx.disconnected.is_set():
+                born[ctx.sid] += 1
+
+        @server.on("disconnect", namespace=namespace)
+        async def bye(ctx, reason):
+            died[ctx.sid] += 1
+            await trio.sleep(0.05)
+
+    return server, born, died
+
+
+async def check_life(running, born, died, tasks):
+    assert born == died, "every socket that connected is told once that it has left"
+    assert not died or set(died.values()) == {1}
+    await running.check_nothing_is_left()
+    assert trio.lowlevel.current_statistics().tasks_living == tasks
+
+
+@pytest.mark.parametrize("after", [step / 10 for step in range(40)])
+async def test_a_shutdown_at_any_time_ends_in_time_and_leaves_nothing(autojump_clock, after):
+    server, born, died = lively_server()
+    ends: Counter[str] = Counter()
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    async with trio.open_nursery() as nursery:
+        running = await start(nursery, server, KernelListener())
+        async with trio.open_nursery() as clients:
+            for number in range(6):
+                clients.start_soon(live_a_life, running.peer, ("websocket", "polling", "upgrade")[number % 3], ends)
+            await trio.sleep(after)
+            assert await running.shut_down() <= GRACE + 0.001
+    assert ends.total() == 6
+    assert not set(ends) & {"closed 1000", "closed 1002", "closed 1008", "closed 1011"}
+    await check_life(running, born, died, tasks)
+
+
+@pytest.mark.parametrize("steps", range(0, 160, 4))
+async def test_a_shutdown_after_any_number_of_scheduling_steps_leaves_nothing(autojump_clock, steps):
+    server, born, died = lively_server()
+    ends: Counter[str] = Counter()
+    tasks = trio.lowlevel.current_statistics().tasks_living
+    async with trio.open_nursery() as nursery:
+        running = await start(nursery, server, KernelListener())
+        async with trio.open_nursery() as clients:
+            for transport in ("websocket", "polling", "upgrade"):
+                clients.start_soon(live_a_life, running.peer, transport, ends)
+            for step in range(steps):
+                if step % 40 == 39:
+                    await trio.sleep(0.06)
+                await trio.lowlevel.checkpoint()
+            assert await running.shut_down() <= GRACE + 0.001
+    assert ends.total() == 3
+    await check_life(running, born, died, tasks)
