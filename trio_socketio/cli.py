@@ -25,7 +25,9 @@ def parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="a chat in the browser that shows its own wire traffic")
     demo.add_argument("--host", default="127.0.0.1", help="the address to bind (default: %(default)s)")
-    demo.add_argument("--port", type=port_number, default=3000, help="the port; 0 for any that is free (default: %(default)s)")
+    demo.add_argument(
+        "--port", type=port_number, default=3000, help="the port; 0 for any that is free (default: %(default)s)"
+    )
     demo.add_argument("--verbose", action="store_true", help="log what happens")
     demo.set_defaults(run=_demo)
     return top

@@ -75,10 +75,10 @@ async def serve_connection(service: "Service", stream: trio.abc.Stream) -> None:
                 await stream.do_handshake()
         connection = Connection(stream, service, _address(stream), secure=isinstance(stream, trio.SSLStream))
         await connection.run()
-    except (trio.BrokenResourceError, trio.TooSlowError) as error:
-        logger.info("a connection from %s failed: %s", _address(stream), error)
-    except Exception:
-        logger.exception("serving a connection failed: this is a bug of trio-socketio")
+    except* (trio.BrokenResourceError, trio.TooSlowError) as errors:
+        logger.info("a connection from %s failed: %s", _address(stream), errors.exceptions)
+    except* Exception as errors:  # also beside a Cancelled, which goes on its way
+        logger.error("serving a connection failed: this is a bug of trio-socketio", exc_info=errors)
     finally:
         await _close(stream)
 
