@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from support.memory import serving
+
 from trio_socketio import Server
 
 ROOT = Path(__file__).parent.parent

@@ -77,8 +77,8 @@ async def serve_connection(service: "Service", stream: trio.abc.Stream) -> None:
         await connection.run()
     except* (trio.BrokenResourceError, trio.TooSlowError) as errors:
         logger.info("a connection from %s failed: %s", _address(stream), errors.exceptions)
-    except* Exception as errors:  # also beside a Cancelled, which goes on its way
-        logger.error("serving a connection failed: this is a bug of trio-socketio", exc_info=errors)
+    except* Exception:  # also beside a Cancelled, which goes on its way
+        logger.exception("serving a connection failed: this is a bug of trio-socketio")
     finally:
         await _close(stream)
 

@@ -63,7 +63,7 @@ class World:
         config = EngineConfig(ping_interval=1, ping_timeout=1000, max_packets_per_poll=per_poll)
         self.now = 0.0
         self.session = Session("sid", config, POLLING, self.now)
-        self.eager = eager
+        self.eager, self.per_poll = eager, per_poll
         self.to_send = deque(outgoing)  # by the application
         self.sent = []
         self.events = []
@@ -148,7 +148,7 @@ class World:
         payload, self.payload = self.payload, None
         if payload is not None:
             packets = engineio.decode_payload(payload)
-            assert len(packets) <= self.session._config.max_packets_per_poll
+            assert len(packets) <= self.per_poll
             for packet in packets:
                 self.client_takes(packet, self.by_polling)
 

@@ -1,6 +1,7 @@
 import json
 
 from support.memory import serving
+
 from trio_socketio import ConnectionRefused, Server
 
 

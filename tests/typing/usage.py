@@ -1,7 +1,7 @@
 """Code that type checkers must accept, and lines that they must refuse.
 
-``make types`` reads it with mypy and pyright. Each line that must be refused carries the comment that silences that one complaint, and
-both checkers report a comment that silences nothing.
+``make types`` reads it with mypy and pyright. Each line that must be refused carries the comment that silences that one
+complaint, and both checkers report a comment that silences nothing.
 """
 
 from trio_socketio import (
