@@ -1,0 +1,113 @@
+// The way out: who ended it, and what each side is told.
+"use strict";
+const { assert, check, collect, connected, control, mode, once, ready, run, serverReason, upgraded } = require("./harness.js");
+
+check("the client leaves", async () => {
+  const socket = await connected();
+  const { id } = socket;
+  const left = once(socket, "disconnect");
+  socket.disconnect();
+  assert.equal((await left)[0], "io client disconnect");
+  assert.equal(await serverReason(id), "client namespace disconnect");
+});
+
+check("what the client sent before it left is handled", async () => {
+  const socket = await connected();
+  const bystander = await connected();
+  const said = collect(bystander, "said");
+  for (let i = 0; i < 20; i += 1) socket.emit("say", bystander.id, i);
+  const { id } = socket;
+  socket.disconnect();
+  await serverReason(id);
+  await bystander.emitWithAck("echo", "flush");
+  assert.deepEqual(said, Array.from({ length: 20 }, (_, i) => [i]));
+});
+
+check("the client leaves one namespace of two", async () => {
+  const root = await connected();
+  const custom = root.io.socket("/custom");
+  await ready(custom);
+  const { id } = custom;
+  custom.disconnect();
+  assert.equal(await serverReason(id), "client namespace disconnect");
+  assert.equal(await root.emitWithAck("echo", "still here"), "still here");
+});
+
+check("the server disconnects after its last words", async () => {
+  const socket = await connected();
+  const { id } = socket;
+  const words = collect(socket, "goodbye");
+  const left = once(socket, "disconnect");
+  socket.emit("kick");
+  assert.equal((await left)[0], "io server disconnect");
+  assert.deepEqual(words, [["the last words"]]);
+  assert.equal(await serverReason(id), "server namespace disconnect");
+});
+
+check("the server disconnects one namespace of two", async () => {
+  const root = await connected();
+  const custom = root.io.socket("/custom");
+  await ready(custom);
+  custom.emit("kick");
+  assert.equal((await once(custom, "disconnect"))[0], "io server disconnect");
+  assert.equal(await root.emitWithAck("echo", "still here"), "still here");
+  custom.connect();
+  await ready(custom);
+  assert.equal(await custom.emitWithAck("echo", "back again"), "back again");
+});
+
+check("the server closes the whole connection", async () => {
+  const root = await connected();
+  const custom = root.io.socket("/custom");
+  await ready(custom);
+  const ids = [root.id, custom.id];
+  const left = [once(root, "disconnect"), once(custom, "disconnect")];
+  root.emit("kick out");
+  for (const [reason] of await Promise.all(left)) assert.match(reason, /^(io server disconnect|transport close)$/);
+  for (const id of ids) assert.match(await serverReason(id), /^(server namespace disconnect|forced close)$/);
+});
+
+check("the client closes its transport", async () => {
+  const socket = await connected();
+  const { id } = socket;
+  const left = once(socket, "disconnect");
+  socket.io.engine.close();
+  assert.equal((await left)[0], "forced close"); // the word of the client for its own side
+  assert.equal(await serverReason(id), "transport close");
+});
+
+if (mode !== "polling") {
+  check("the client's network breaks", async () => {
+    const socket = await connected();
+    if (mode === "upgrade") await upgraded(socket);
+    const { id } = socket;
+    const left = once(socket, "disconnect");
+    socket.io.engine.transport.ws._socket.resetAndDestroy();
+    assert.match((await left)[0], /^transport (close|error)$/);
+    assert.match(await serverReason(id), /^transport (close|error)$/);
+  });
+}
+
+check("what is no packet ends the connection", async () => {
+  const bystander = await connected();
+  const socket = await connected();
+  const { id } = socket;
+  const left = once(socket, "disconnect");
+  socket.io.engine.write('2{"not":"a list"}');
+  assert.equal((await left)[0], "transport close");
+  assert.equal(await serverReason(id), "parse error");
+  assert.equal(await bystander.emitWithAck("echo", "fine"), "fine");
+});
+
+check("the disconnect handler still sees the rooms", async () => {
+  const socket = await connected("/", { auth: { room: "lobby" } });
+  const { id } = socket;
+  socket.disconnect();
+  await serverReason(id);
+  const log = await control("log");
+  const lines = log.filter((line) => line.disconnected === id);
+  assert.equal(lines.length, 1);
+  assert.deepEqual(new Set(lines[0].rooms), new Set([id, "lobby"]));
+});
+
+run();
