@@ -44,9 +44,10 @@ class RoomRegistry:
         Raises:
             KeyError: No such sid is registered.
         """
+        rooms = self._sids[sid]
         if room == sid:
             return
-        self._sids[sid][room] = None
+        rooms[room] = None
         self._rooms.setdefault(room, {})[sid] = None
 
     def leave(self, sid: str, room: str) -> None:
