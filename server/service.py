@@ -138,7 +138,9 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
                 with trio.move_on_after(server.options.shutdown_grace) as patience:
                     await service.shut_down()
                 if patience.cancelled_caught:
-                    logger.warning(
+                    level = logging.WARNING if service.busy else logging.INFO  # a silent client is nobody's fault
+                    logger.log(
+                        level,
                         "shutting down: %d sessions and %d tasks did not end in time",
                         len(service.sessions),
                         service.busy,

@@ -266,7 +266,8 @@ class Live:
                 if carrier is not None:
                     carrier.finish(NORMAL)
         self._check_closed()
-        self.wake()  # even without an event: the answer to a probe is none
+        if not events or not isinstance(events[-1], Message):  # no event may mean a probe, which is answered
+            self.wake()
         return events
 
     def _after_writing(self) -> None:
