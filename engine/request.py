@@ -357,7 +357,7 @@ def admit(request: Request, sessions: Sessions[S], config: EngineConfig) -> Admi
     transport = Transport(name)
     sid = request.query.get("sid")
     if sid:
-        return _admit_known(request, sid, sessions.get(sid), transport, config, cors)
+        return _admit_known(request, sessions.get(sid), transport, config, cors)
 
     if request.method != "GET":
         return reject(RejectCode.BAD_HANDSHAKE_METHOD, cors, f"{request.method[:20]} without a sid")
@@ -372,18 +372,18 @@ def reject(code: RejectCode, cors: Headers = (), log: str | None = None) -> Reje
 
 
 def _admit_known(
-    request: Request, sid: str, session: S | None, transport: Transport, config: EngineConfig, cors: Headers
+    request: Request, session: S | None, transport: Transport, config: EngineConfig, cors: Headers
 ) -> Admission[S]:
     """Continue `admit` for a request with a sid."""
     if session is None or session.closed:
-        detail = f"sid {_shown(sid)} is unknown: its session has ended, or it lives in another process"
+        detail = "the sid is unknown: its session has ended, or it lives in another process"
         return reject(RejectCode.SESSION_ID_UNKNOWN, cors, detail)
     if request.is_websocket != (transport is Transport.WEBSOCKET):
         return reject(RejectCode.BAD_REQUEST, cors, _mismatch(transport))
 
     if transport is Transport.POLLING:
         if session.transport is not Transport.POLLING:
-            return reject(RejectCode.BAD_REQUEST, cors, f"session {sid} has left polling for {session.transport}")
+            return reject(RejectCode.BAD_REQUEST, cors, f"the session has left polling for {session.transport}")
         if request.method in ("GET", "POST"):
             return Poll(session, cors) if request.method == "GET" else Post(session, cors)
         return reject(RejectCode.BAD_REQUEST, cors, f"{request.method[:20]} for a session; polling uses GET and POST")
@@ -391,7 +391,7 @@ def _admit_known(
     if request.method != "GET":
         return reject(RejectCode.BAD_REQUEST, cors, f"{request.method[:20]} with a WebSocket; the method must be GET")
     if not config.allow_upgrades:
-        return reject(RejectCode.BAD_REQUEST, cors, f"a WebSocket for session {sid}, and allow_upgrades is off")
+        return reject(RejectCode.BAD_REQUEST, cors, "a WebSocket for a polling session, and allow_upgrades is off")
     return Upgrade(session, session.transport is not Transport.POLLING, cors)
 
 
