@@ -379,6 +379,10 @@ class Emitter(ABC):
         patient: bool,
     ) -> Callable[[], Queued]:
         """Do everything that can fail, and return what queues the packet."""
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError(
+                "emit() works in trio only; from another thread use trio.from_thread.run(server.emit, ...)"
+            )
         here = self._here()
         audience = address(
             here=here,

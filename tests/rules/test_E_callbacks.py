@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the names of the tests begin with the ids of the rules
 """Section E: acknowledgements that clients send."""
 
 import logging
@@ -224,7 +225,7 @@ async def test_E10_call_asks_exactly_one_connection(autojump_clock, stage):
 
 
 async def test_E11_a_call_to_nobody_fails_at_once(autojump_clock, stage):
-    a, b = await stage.join(), await stage.join()
+    _, b = await stage.join(), await stage.join()
     await b.leave()
     before = trio.current_time()
     for target in (b.sid, "nobody"):

@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the names of the tests begin with the ids of the rules
 """Section F: what a handler returns is its acknowledgement."""
 
 import logging

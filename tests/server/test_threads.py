@@ -1,0 +1,30 @@
+import pytest
+import trio
+from support.memory import serving
+
+from trio_socketio import Server
+
+
+async def test_another_thread_emits_through_trio():
+    server = Server()
+    async with serving(server) as peer:
+        client = await peer.join()
+        with trio.fail_after(5):
+            assert await trio.to_thread.run_sync(lambda: trio.from_thread.run(server.emit, "hello", 1)) == 1
+            assert await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(server.emit_nowait, "hello", 2)) == 1
+        assert [await client.event(), await client.event()] == [["hello", 1], ["hello", 2]]
+
+
+async def test_another_thread_that_forgets_trio_is_told_how():
+    server = Server()
+    async with serving(server) as peer:
+        client = await peer.join()
+        with pytest.raises(RuntimeError, match=r"from another thread use trio\.from_thread\.run"):
+            await trio.to_thread.run_sync(server.emit_nowait, "hello")
+        await server.emit("still", "here")
+        assert await client.event() == ["still", "here"]
+
+
+def test_without_trio_the_error_says_so():
+    with pytest.raises(RuntimeError, match="works in trio only"):
+        Server().emit_nowait("hello")
