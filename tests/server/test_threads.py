@@ -13,6 +13,7 @@ async def test_another_thread_emits_through_trio():
             assert await trio.to_thread.run_sync(lambda: trio.from_thread.run(server.emit, "hello", 1)) == 1
             assert await trio.to_thread.run_sync(lambda: trio.from_thread.run_sync(server.emit_nowait, "hello", 2)) == 1
         assert [await client.event(), await client.event()] == [["hello", 1], ["hello", 2]]
+        await client.transport.hang_up()
 
 
 async def test_another_thread_that_forgets_trio_is_told_how():
@@ -23,6 +24,7 @@ async def test_another_thread_that_forgets_trio_is_told_how():
             await trio.to_thread.run_sync(server.emit_nowait, "hello")
         await server.emit("still", "here")
         assert await client.event() == ["still", "here"]
+        await client.transport.hang_up()
 
 
 def test_without_trio_the_error_says_so():
