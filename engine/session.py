@@ -32,15 +32,15 @@ The pending GET has a small life of its own, `Poll`, beside these states: it wai
 it is held for a moment only, since the client wants it out of the way.
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from trio_socketio.engine.buffer import Buffer
 from trio_socketio.engine.config import EngineConfig, Transport
 from trio_socketio.engine.events import Closed, CloseReason, Conflict, Event, Message, ProbeFailed, Upgraded
 from trio_socketio.engine.heartbeat import Heartbeat
-from trio_socketio.engine.outbound import Outbound, polling_text
+from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import engineio
 from trio_socketio.protocol.engineio import PacketType
 from trio_socketio.protocol.errors import DecodeError
@@ -130,6 +130,7 @@ class Session:
     """
 
     __slots__ = (
+        "_buffer",
         "_closing_by",
         "_config",
         "_control",
@@ -137,19 +138,10 @@ class Session:
         "_heartbeat",
         "_hold_until",
         "_in_flight",
-        "_offset",
-        "_offset_before",
-        "_patient_bytes",
-        "_patient_packets",
         "_poll",
-        "_polled",
         "_posting",
-        "_queue",
-        "_taken",
         "_transport",
         "_upgrade_by",
-        "buffered_bytes",
-        "buffered_packets",
         "sid",
         "state",
     )
@@ -167,19 +159,11 @@ class Session:
         self._posting = False
         self._farewell = CLOSE
         self._control: list[Outbound] = []  # for a WebSocket, ahead of the queue
-        self._queue: deque[Outbound] = deque()
-        self._offset = 0  # frames of the queue's head that have left by polling
-        self._offset_before = 0  # the same, before the polling answer that is being written
-        self._polled: Sequence[Outbound] = ()  # what that answer has taken whole
+        self._buffer = Buffer(config.max_buffered_bytes, config.max_buffered_packets)
         self._in_flight = False  # a polling answer is being written, be it only a noop
-        self._taken: Sequence[Outbound] = ()  # what the WebSocket has taken and not yet written
-        self._patient_bytes = 0
-        self._patient_packets = 0
-        self.buffered_bytes = 0
-        """Bytes that were sent and are not yet written."""
-        self.buffered_packets = 0
-        """Engine.IO packets that were sent and are not yet written."""
-        self._enqueue(Outbound((engineio.encode_packet(engineio.Packet(PacketType.OPEN, self.handshake.to_json())),)))
+        self._buffer.put(
+            Outbound((engineio.encode_packet(engineio.Packet(PacketType.OPEN, self.handshake.to_json())),))
+        )
 
     @property
     def handshake(self) -> engineio.Handshake:
@@ -217,12 +201,19 @@ class Session:
         return self._poll is Poll.REFUSED
 
     @property
+    def buffered_bytes(self) -> int:
+        """Bytes that were sent and are not yet written."""
+        return self._buffer.bytes
+
+    @property
+    def buffered_packets(self) -> int:
+        """Engine.IO packets that were sent and are not yet written."""
+        return self._buffer.packets
+
+    @property
     def crowded(self) -> bool:
         """Whether patient senders should wait for space before they go on."""
-        return (
-            self.buffered_bytes > self._config.max_buffered_bytes
-            or self.buffered_packets > self._config.max_buffered_packets
-        )
+        return self._buffer.crowded
 
     @property
     def next_deadline(self) -> float | None:
@@ -328,18 +319,12 @@ class Session:
         """
         if self.ended:
             return _NOTHING
-        waiting = self.buffered_packets - self._patient_packets
-        if waiting and not outbound.patient:
-            config = self._config
-            if (
-                self.buffered_bytes - self._patient_bytes + outbound.size > config.max_buffered_bytes
-                or waiting + len(outbound.frames) > config.max_buffered_packets
-            ):
-                return self._end(
-                    CloseReason.FORCED_CLOSE,
-                    f"the client reads too slowly: {self.buffered_bytes} bytes in {self.buffered_packets} packets wait for it",
-                )
-        self._enqueue(outbound)
+        if not self._buffer.fits(outbound):
+            return self._end(
+                CloseReason.FORCED_CLOSE,
+                f"the client reads too slowly: {self.buffered_bytes} bytes in {self.buffered_packets} packets wait for it",
+            )
+        self._buffer.put(outbound)
         return _NOTHING
 
     def close(self, reason: CloseReason, detail: str, now: float) -> Sequence[Event]:
@@ -355,7 +340,7 @@ class Session:
         self._closing_by = now + self._config.ping_timeout
         self.state = step.next
         if self._transport is Transport.POLLING:
-            self._enqueue(Outbound((CLOSE,)))
+            self._buffer.put(Outbound((CLOSE,)))
         else:
             self._finish_closing()
         return events
@@ -378,7 +363,7 @@ class Session:
             return self._end(CloseReason.PING_TIMEOUT, detail)
         if now >= self._heartbeat.ping_at:
             if self._heartbeat.ping_due(now):
-                self._enqueue(PING)
+                self._buffer.put(PING)
             self._heartbeat = self._heartbeat.beat(now)
         if self._hold_until is not None and now >= self._hold_until:
             self._hold_until = None
@@ -395,33 +380,15 @@ class Session:
         Nothing comes while a polling answer with packets is still being written: they may have to come back into the
         queue.
         """
-        control = self._control
-        if self._transport is not Transport.WEBSOCKET or self._polling_holds_packets or self.state is State.CLOSED:
-            if not control:
-                return ()
-            self._control = []
+        control, self._control = self._control, []
+        if self._transport is not Transport.WEBSOCKET or self._buffer.lent or self.state is State.CLOSED:
             return control
-        if self._offset:
-            # A polling answer took the first frames of this message; the rest of them follows here.
-            head = self._queue.popleft()
-            rest = Outbound(head.frames[self._offset :], patient=head.patient)
-            self._account(head, -1)
-            self._account(rest, +1)
-            self._queue.appendleft(rest)
-            self._offset = self._offset_before = 0
-        taken = list(self._queue)
-        self._queue.clear()
-        self._taken = [*self._taken, *taken] if self._taken else taken
-        if control:
-            self._control = []
-            return [*control, *taken]
-        return taken
+        taken = self._buffer.take()
+        return [*control, *taken] if control else taken
 
     def written(self) -> None:
         """Confirm that everything that `take` returned has been handed to the connection."""
-        for outbound in self._taken:
-            self._account(outbound, -1)
-        self._taken = ()
+        self._buffer.written()
         self._finish_closing()
 
     def take_payload(self) -> str | None:
@@ -435,34 +402,14 @@ class Session:
             return self._answer(NOOP)
         if self.state is State.CLOSED:
             return self._answer(self._farewell)
-        if not self._queue:
+        if not self._buffer.queued:
             return None
-        texts: list[str] = []
-        taken: list[Outbound] = []
-        room = self._config.max_packets_per_poll
-        while self._queue and room:
-            head = self._queue[0]
-            frames = head.frames[self._offset : self._offset + room]
-            texts.extend(map(polling_text, frames))
-            room -= len(frames)
-            self._offset += len(frames)
-            if self._offset == len(head.frames):
-                taken.append(self._queue.popleft())
-                self._offset = 0
-        self._polled = taken
-        return self._answer(engineio.SEPARATOR.join(texts))
+        return self._answer(engineio.SEPARATOR.join(self._buffer.take_frames(self._config.max_packets_per_poll)))
 
     def poll_done(self, *, written: bool) -> None:
         """Tell what became of the answer that `take_payload` returned; if it was not written its packets come back."""
         self._in_flight = False
-        if written:
-            self._offset_before = self._offset
-            for outbound in self._polled:
-                self._account(outbound, -1)
-        else:
-            self._offset = self._offset_before
-            self._queue.extendleft(reversed(self._polled))
-        self._polled = ()
+        self._buffer.frames_done(written=written)
         self._finish_closing()
 
     # The steps of the table.
@@ -498,7 +445,7 @@ class Session:
 
     def _answer_probe(self, _data: str | bytes, _now: float) -> Sequence[Event]:
         self._control.append(PROBE_ANSWER)
-        if self._poll is Poll.WAITING and not self._queue:
+        if self._poll is Poll.WAITING and not self._buffer.queued:
             self._poll = Poll.NOOP
         return _NOTHING
 
@@ -566,20 +513,11 @@ class Session:
     def _drop(self) -> None:
         self.state = State.CLOSED
         self._control.clear()
-        self._queue.clear()
-        self._taken = self._polled = ()
-        self._offset = self._offset_before = 0
-        self.buffered_bytes = self.buffered_packets = self._patient_bytes = self._patient_packets = 0
+        self._buffer.clear()
 
     def _finish_closing(self) -> None:
-        if self.state is State.CLOSING and not self._queue and not self._taken and not self._polled:
+        if self.state is State.CLOSING and self._buffer.empty:
             self._drop()
-
-    # The buffer.
-
-    @property
-    def _polling_holds_packets(self) -> bool:
-        return bool(self._polled) or self._offset != self._offset_before
 
     def _heard(self) -> None:
         if self._heartbeat.answer_by is not None:
@@ -590,17 +528,6 @@ class Session:
         self._hold_until = None
         self._in_flight = True
         return payload
-
-    def _enqueue(self, outbound: Outbound) -> None:
-        self._queue.append(outbound)
-        self._account(outbound, +1)
-
-    def _account(self, outbound: Outbound, sign: int) -> None:
-        self.buffered_bytes += sign * outbound.size
-        self.buffered_packets += sign * len(outbound.frames)
-        if outbound.patient:
-            self._patient_bytes += sign * outbound.size
-            self._patient_packets += sign * len(outbound.frames)
 
 
 def _decode(frame: str | bytes, transport: Transport) -> Sequence[engineio.Packet]:
