@@ -10,7 +10,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 from urllib.parse import urlencode
 
 import h11
@@ -480,12 +480,3 @@ class Peer:
         if answer.type is not PacketType.CONNECT:
             raise PeerError(f"the server rejected the connection to {namespace}: {answer.data}")
         return client
-
-    @classmethod
-    def over_tcp(cls, host: str, port: int, path: str = "/socket.io/") -> Self:
-        """Return a peer that reaches a server over TCP."""
-
-        async def dial() -> trio.abc.Stream:
-            return await trio.open_tcp_stream(host, port)
-
-        return cls(dial, path, f"{host}:{port}")

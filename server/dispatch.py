@@ -8,7 +8,6 @@ on for a grace period, then it is cancelled, and at last, exactly once, the disc
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -229,8 +228,3 @@ async def report(context: Context, name: str, error: Exception) -> JSON:
                 error, name = another, on_error.name
     logger.error("handler %s for %r in %s failed", name, context.event, context.namespace, exc_info=error)
     return NO_ACK
-
-
-def event_job(socket: "Socket", handler: Handler, event: str, arguments: list[JSON], ack_id: int | None) -> Job:
-    """Return the job that runs a handler for one event."""
-    return partial(handle_event, socket, handler, event, arguments, ack_id)
