@@ -3,22 +3,28 @@
 A `Peer` knows how to reach a server and nothing else; every request and every WebSocket is a connection of its own. `Polling` and
 `WebSocketPeer` are the two transports of one Engine.IO session, `SocketIOPeer` reads and writes Socket.IO packets
 over either. Nothing here answers a ping, joins a namespace or follows a rule by itself unless its name says so.
+
+Whatever a peer waits for, it waits for its `patience`; what crosses the wire is written to its transcript.
 """
 
 import json
+import math
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlencode
 
 import h11
 import trio
+from trio_socketio.conformance.transcript import Transcript
 from trio_socketio.protocol import engineio, socketio
+from trio_socketio.protocol.errors import DecodeError
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from wsproto import ConnectionType, WSConnection
+from wsproto.connection import ConnectionState
 from wsproto.events import (
     AcceptConnection,
     BytesMessage,
@@ -32,7 +38,7 @@ from wsproto.events import (
     Request,
     TextMessage,
 )
-from wsproto.utilities import LocalProtocolError
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 Dial = Callable[[], Awaitable[trio.abc.Stream]]
 """Opens a connection to the server."""
@@ -43,6 +49,10 @@ RECEIVE_SIZE: Final = 64 * 1024
 
 class PeerError(Exception):
     """The server did something that a peer cannot go on from."""
+
+
+class Silence(PeerError):  # noqa: N818  # reads as what it says
+    """The server said nothing for as long as the peer was patient."""
 
 
 class Refused(PeerError):  # noqa: N818  # reads as what it says
@@ -66,6 +76,70 @@ class Closed(PeerError):  # noqa: N818  # reads as what it says
         super().__init__(f"the WebSocket was closed with code {code}")
         self.code = code
         self.reason = reason
+
+
+class Wire:
+    """One connection to the server, and what is written down about it.
+
+    Args:
+        stream: The connection.
+        number: Which one of its peer's it is.
+        transcript: Where it is written down; by default in one of its own.
+        patience: Seconds to wait for anything that should come.
+    """
+
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        number: int = 1,
+        transcript: Transcript | None = None,
+        patience: float = math.inf,
+    ) -> None:
+        self.stream = stream
+        self.patience = patience
+        self._number = number
+        self._transcript = Transcript() if transcript is None else transcript
+
+    def note(self, content: str | bytes, what: str, *, sent: bool) -> None:
+        """Write down what crossed the wire."""
+        self._transcript.add(self._number, sent=sent, what=what, content=content)
+
+    @contextmanager
+    def patient(self, what: str) -> Iterator[None]:
+        """Wait for something in the body, for as long as the patience lasts.
+
+        Raises:
+            Silence: It did not come.
+        """
+        with trio.move_on_after(self.patience) as scope:
+            yield
+        if scope.cancelled_caught:
+            raise Silence(f"{what} within {self.patience:g} s")
+
+    async def send(self, data: bytes) -> None:
+        """Send bytes as they are.
+
+        Raises:
+            Closed: The server has closed the connection.
+            Silence: It does not read.
+        """
+        try:
+            with self.patient("the server did not read what was sent"):
+                await self.stream.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise Closed(None, "the connection was closed while something was sent") from None
+
+    async def receive(self) -> bytes:
+        """Return some bytes; none when the server has ended the connection, in whatever way."""
+        try:
+            return bytes(await self.stream.receive_some(RECEIVE_SIZE))
+        except trio.BrokenResourceError:
+            return b""
+
+    async def hang_up(self) -> None:
+        """End the connection without a word."""
+        self.note("hang up", "TCP", sent=True)
+        await trio.aclose_forcefully(self.stream)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +169,15 @@ class Response:
 class HTTPConnection:
     """One connection that carries HTTP requests, one after another."""
 
-    def __init__(self, stream: trio.abc.Stream, host: str) -> None:
-        self.stream = stream
+    def __init__(self, wire: Wire, host: str) -> None:
+        self.wire = wire
         self._host = host
         self._http = h11.Connection(h11.CLIENT)
+
+    @property
+    def stream(self) -> trio.abc.Stream:
+        """The connection below."""
+        return self.wire.stream
 
     async def send(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> None:
         """Send a whole request."""
@@ -112,20 +191,48 @@ class HTTPConnection:
         if body:
             data += self._http.send(h11.Data(data=body)) or b""
         data += self._http.send(h11.EndOfMessage()) or b""
-        await self.stream.send_all(data)
+        self.wire.note(
+            " ".join([method, target, *(f"[{name}: {value}]" for name, value in headers)]), "HTTP", sent=True
+        )
+        if body:
+            self.wire.note(_text_or_bytes(body), "HTTP", sent=True)
+        await self.wire.send(data)
+
+    async def send_raw(self, data: bytes) -> None:
+        """Send bytes that need not be a request at all; `receive` then reads the answer to a GET."""
+        if self._http.our_state is h11.IDLE:  # whatever is sent, a response to a request is what may come back
+            self._http.send(h11.Request(method="GET", target="/", headers=[("host", self._host)]))
+            self._http.send(h11.EndOfMessage())
+        self.wire.note(_text_or_bytes(data), "TCP", sent=True)
+        await self.wire.send(data)
 
     async def receive(self) -> Response:
         """Read a whole response; 1xx answers are passed over.
 
         Raises:
-            PeerError: The connection ended before the response did.
+            PeerError: The connection ended before the response did, or what came is no HTTP.
+            Silence: Nothing came.
         """
+        with self.wire.patient("no response came"):
+            response = await self._receive()
+        details = f" ({response.header('content-type')})" if response.body else ""
+        self.wire.note(f"{response.status}{details}", "HTTP", sent=False)
+        if response.body:
+            self.wire.note(_text_or_bytes(response.body), "HTTP", sent=False)
+        return response
+
+    async def _receive(self) -> Response:
         head: h11.Response | None = None
         body = bytearray()
         while True:
-            event = self._http.next_event()
+            try:
+                event = self._http.next_event()
+            except h11.RemoteProtocolError as error:
+                raise PeerError(
+                    f"the connection ended without a whole response, or with none in HTTP: {error}"
+                ) from None
             if event is h11.NEED_DATA:
-                self._http.receive_data(bytes(await self.stream.receive_some(RECEIVE_SIZE)))
+                self._http.receive_data(await self.wire.receive())
             elif isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.Data):
@@ -148,12 +255,23 @@ class HTTPConnection:
         await self.send(method, target, headers, body)
         return await self.receive()
 
+    async def hang_up(self) -> None:
+        """End the connection without a word."""
+        await self.wire.hang_up()
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
+
 
 class WebSocketPeer:
     """One WebSocket after its opening handshake. Pings of the WebSocket layer are answered; nothing else is."""
 
-    def __init__(self, stream: trio.abc.Stream, protocol: WSConnection) -> None:
-        self.stream = stream
+    def __init__(self, wire: Wire, protocol: WSConnection) -> None:
+        self.wire = wire
         self._protocol = protocol
         self._events: list[Event] = []
         self._parts: list[str | bytes] = []
@@ -162,40 +280,65 @@ class WebSocketPeer:
         self.frames: list[str | bytes] = []
         """Every message that was received, in order."""
 
+    @property
+    def stream(self) -> trio.abc.Stream:
+        """The connection below."""
+        return self.wire.stream
+
     async def send(self, message: str | bytes) -> None:
-        """Send one message in one frame."""
+        """Send one message in one frame.
+
+        Raises:
+            Closed: The server has closed the connection.
+        """
         event: TextMessage | BytesMessage = (
             TextMessage(data=message) if isinstance(message, str) else BytesMessage(data=message)
         )
-        await self.stream.send_all(self._protocol.send(event))
+        self.wire.note(message, "WebSocket", sent=True)
+        await self._send(event)
 
     async def send_event(self, event: Event) -> None:
         """Send any event of wsproto: a fragment, a ping, a Close frame."""
-        await self.stream.send_all(self._protocol.send(event))
+        self.wire.note(str(event), "WebSocket", sent=True)
+        await self._send(event)
+
+    async def _send(self, event: Event) -> None:
+        try:
+            data = self._protocol.send(event)
+        except LocalProtocolError:
+            raise Closed(None, "the WebSocket was closed already") from None
+        await self.wire.send(data)
 
     async def send_raw(self, data: bytes) -> None:
         """Send bytes that need not be a WebSocket frame at all."""
-        await self.stream.send_all(data)
+        self.wire.note(data, "TCP", sent=True)
+        await self.wire.send(data)
 
     async def receive(self) -> str | bytes:
         """Return the next message.
 
         Raises:
             Closed: The server closed instead; its Close frame is answered.
+            PeerError: What came is no WebSocket.
+            Silence: Nothing came.
         """
+        with self.wire.patient("no frame came"):
+            message = await self._receive()
+        self.frames.append(message)
+        self.wire.note(message, "WebSocket", sent=False)
+        return message
+
+    async def _receive(self) -> str | bytes:
         while True:
             while self._events:
                 message = await self._handle(self._events.pop(0))
                 if message is not None:
-                    self.frames.append(message)
                     return message
-            try:
-                data = await self.stream.receive_some(RECEIVE_SIZE)
-            except trio.BrokenResourceError:
-                raise Closed(None) from None
+            data = await self.wire.receive()
             if not data:
+                self.wire.note("end of the connection", "TCP", sent=False)
                 raise Closed(None)
-            self._protocol.receive_data(bytes(data))
+            self._protocol.receive_data(data)
             self._events.extend(self._protocol.events())
 
     async def _handle(self, event: Event) -> str | bytes | None:
@@ -210,10 +353,14 @@ class WebSocketPeer:
         if isinstance(event, Ping):
             await self.send_event(event.response())
         elif isinstance(event, Pong):
+            self.wire.note(str(event), "WebSocket", sent=False)
             self.pongs.append(bytes(event.payload))
         elif isinstance(event, CloseConnection):
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, LocalProtocolError):
-                await self.stream.send_all(self._protocol.send(event.response()))
+            if self._protocol.state is ConnectionState.OPEN:  # no Close frame came: wsproto found a fault
+                raise PeerError(f"what the server sent is no WebSocket (RFC 6455): {event.reason}")
+            self.wire.note(f"close frame, code {event.code}, reason {event.reason or ''!r}", "WebSocket", sent=False)
+            with suppress(Closed):
+                await self._send(event.response())
             raise Closed(event.code, event.reason or "")
         return None
 
@@ -225,13 +372,23 @@ class WebSocketPeer:
         except Closed as closed:
             return closed
 
+    async def expect_end(self) -> None:
+        """Read until the connection is over, whatever comes.
+
+        Raises:
+            Silence: It stays open.
+        """
+        with self.wire.patient("the connection did not end"):
+            while await self.wire.receive():
+                pass
+
     async def close(self, code: int = 1000) -> None:
         """Begin the closing handshake."""
         await self.send_event(CloseConnection(code=code))
 
     async def hang_up(self) -> None:
         """End the connection without a word."""
-        await trio.aclose_forcefully(self.stream)
+        await self.wire.hang_up()
 
 
 def frame(
@@ -281,8 +438,10 @@ class Polling:
         return self._peer.target(transport="polling", sid=self.sid, **query)
 
     async def get(self) -> Response:
-        """Poll once and return the response, whatever it is."""
-        return await self._peer.request("GET", self.target())
+        """Poll once and return the response, whatever it is. A server may keep it waiting for a ping interval."""
+        async with self._peer.http() as connection:
+            connection.wire.patience += self.handshake.ping_interval
+            return await connection.request("GET", self.target())
 
     async def post(self, body: str | bytes) -> Response:
         """Post a body as it is."""
@@ -298,7 +457,7 @@ class Polling:
         response = await self.get()
         if response.status != 200:  # OK
             raise PeerError(f"a poll was answered with status {response.status}: {response.body[:200]!r}")
-        return [engineio.encode_packet(packet) for packet in engineio.decode_payload(response.text)]
+        return [engineio.encode_packet(packet) for packet in decode_payload(response)]
 
     async def send(self, *frames: str | bytes) -> None:
         """Post packets, given as WebSocket would carry them."""
@@ -380,29 +539,52 @@ class Peer:
         dial: Opens a connection.
         path: Where Engine.IO lives.
         host: The value of the Host header.
+        patience: Seconds to wait for anything that should come.
     """
 
-    def __init__(self, dial: Dial, path: str = "/socket.io/", host: str = HOST) -> None:
+    def __init__(self, dial: Dial, path: str = "/socket.io/", host: str = HOST, *, patience: float = math.inf) -> None:
         self._dial = dial
         self.path = path
         self.host = host
+        self.patience = patience
+        self.transcript = Transcript()
+        self._wires: list[Wire] = []
 
     def target(self, **query: str) -> str:
         """Return a request target with ``EIO=4`` and the given query."""
         return f"{self.path}?{urlencode({'EIO': '4', **query})}"
 
     async def dial(self) -> trio.abc.Stream:
-        """Open a bare connection."""
+        """Open a bare connection, of which nothing is written down."""
         return await self._dial()
+
+    async def connect(self) -> Wire:
+        """Open a connection for raw bytes.
+
+        Raises:
+            PeerError: The server cannot be reached.
+        """
+        try:
+            stream = await self._dial()
+        except OSError as error:
+            raise PeerError(f"the server cannot be reached: {error.strerror or error}") from error
+        wire = Wire(stream, len(self._wires) + 1, self.transcript, self.patience)
+        self._wires.append(wire)
+        return wire
+
+    async def hang_up(self) -> None:
+        """End every connection that is still open."""
+        for wire in self._wires:
+            await trio.aclose_forcefully(wire.stream)
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[HTTPConnection]:
         """Open a connection for several requests."""
-        stream = await self._dial()
+        wire = await self.connect()
         try:
-            yield HTTPConnection(stream, self.host)
+            yield HTTPConnection(wire, self.host)
         finally:
-            await trio.aclose_forcefully(stream)
+            await trio.aclose_forcefully(wire.stream)
 
     async def request(
         self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
@@ -416,43 +598,52 @@ class Peer:
         response = await self.request("GET", self.target(transport="polling", **query))
         if response.status != 200:  # OK
             raise PeerError(f"the handshake was answered with status {response.status}: {response.body[:200]!r}")
-        first = engineio.decode_payload(response.text)[0]
-        return Polling(self, engineio.Handshake.from_json(str(first.data)))
+        first = decode_payload(response)[0]
+        return Polling(self, open_packet(first))
 
     async def open_websocket(self, target: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> WebSocketPeer:
         """Open a WebSocket, by default one that begins a session; its open packet is the first message.
 
         Raises:
             Refused: The server answered with an HTTP response.
+            PeerError: It answered otherwise.
         """
-        stream = await self._dial()
+        wire = await self.connect()
         protocol = WSConnection(ConnectionType.CLIENT)
+        target = target or self.target(transport="websocket")
         request = Request(
-            host=self.host,
-            target=target or self.target(transport="websocket"),
-            extra_headers=[(name.encode(), value.encode()) for name, value in headers],
+            host=self.host, target=target, extra_headers=[(name.encode(), value.encode()) for name, value in headers]
         )
-        await stream.send_all(protocol.send(request))
-        websocket = WebSocketPeer(stream, protocol)
+        wire.note(f"GET {target} (upgrade to websocket)", "HTTP", sent=True)
+        await wire.send(protocol.send(request))
+        websocket = WebSocketPeer(wire, protocol)
+        with wire.patient("no answer to the opening handshake came"):
+            await self._shake_hands(websocket, protocol)
+        wire.note("101 Switching Protocols", "HTTP", sent=False)
+        return websocket
+
+    async def _shake_hands(self, websocket: WebSocketPeer, protocol: WSConnection) -> None:
+        wire = websocket.wire
         rejection: RejectConnection | None = None
         body = b""
         while True:
-            data = await stream.receive_some(RECEIVE_SIZE)
-            protocol.receive_data(bytes(data) or None)
+            data = await wire.receive()
+            try:
+                protocol.receive_data(data or None)
+            except RemoteProtocolError as error:
+                raise PeerError(f"the answer to the opening handshake breaks RFC 6455: {error}") from None
             for event in protocol.events():
                 if isinstance(event, AcceptConnection):
                     websocket._events.extend(protocol.events())
-                    return websocket
+                    return
                 if isinstance(event, RejectConnection):
                     rejection = event
-                    if not event.has_body:
-                        await trio.aclose_forcefully(stream)
-                        raise Refused(event.status_code, b"")
                 elif isinstance(event, RejectData):
                     body += bytes(event.data)
-                    if event.body_finished and rejection is not None:
-                        await trio.aclose_forcefully(stream)
-                        raise Refused(rejection.status_code, body)
+                if rejection is not None and (not rejection.has_body or getattr(event, "body_finished", False)):
+                    wire.note(f"{rejection.status_code} {body.decode('latin-1')}", "HTTP", sent=False)
+                    await trio.aclose_forcefully(wire.stream)
+                    raise Refused(rejection.status_code, body)
             if not data:
                 raise PeerError("the connection ended during the opening handshake")
 
@@ -466,8 +657,7 @@ class Peer:
             polling = await self.open_polling()
             return SocketIOPeer(polling, polling.handshake)
         websocket = await self.open_websocket()
-        first = engineio.decode_packet(await websocket.receive())
-        return SocketIOPeer(websocket, engineio.Handshake.from_json(str(first.data)))
+        return SocketIOPeer(websocket, open_packet(engineio.decode_packet(await websocket.receive())))
 
     async def join(self, namespace: str = "/", auth: JSON = None, transport: str = "websocket") -> SocketIOPeer:
         """Open a session and join a namespace.
@@ -480,3 +670,29 @@ class Peer:
         if answer.type is not PacketType.CONNECT:
             raise PeerError(f"the server rejected the connection to {namespace}: {answer.data}")
         return client
+
+
+def decode_payload(response: Response) -> list[engineio.Packet]:
+    """Return the packets in the body of a polling answer.
+
+    Raises:
+        PeerError: It is no payload.
+    """
+    try:
+        return engineio.decode_payload(response.text)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise PeerError(f"a polling answer is no payload: {error}") from None
+
+
+def open_packet(packet: engineio.Packet) -> engineio.Handshake:
+    """Return what an open packet says.
+
+    Raises:
+        PeerError: It is none.
+    """
+    if packet.type is not engineio.PacketType.OPEN:
+        raise PeerError(f"an open packet was expected, and came {packet}")
+    try:
+        return engineio.Handshake.from_json(str(packet.data))
+    except DecodeError as error:
+        raise PeerError(f"the open packet cannot be read: {error}") from None

@@ -46,6 +46,10 @@ LAYERS = {
     PACKAGE: Layer(
         ours=frozenset({"server", "protocol", "engine", "rooms", "conformance"}), installed=frozenset({"trio"})
     ),
+    # The proxy reads the traffic of others, down to the bytes of HTTP and WebSocket.
+    f"{PACKAGE}/wire": Layer(
+        ours=frozenset({"protocol", PACKAGE}), installed=frozenset({"trio", "h11", "wsproto", "ijson"})
+    ),
     "conformance": Layer(ours=frozenset({"protocol"}), installed=frozenset({"trio", "h11", "wsproto"})),
     # The servers that suites expect are servers: the one exception among the judges.
     "conformance/fixture.py": Layer(

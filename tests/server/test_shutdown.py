@@ -8,7 +8,7 @@ import pytest
 import trio
 from support.memory import MemoryListener
 from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
-from trio_socketio.conformance.peer import HOST, Closed, HTTPConnection, Peer, PeerError, SocketIOPeer, WebSocketPeer
+from trio_socketio.conformance.peer import HOST, Closed, HTTPConnection, Peer, PeerError, SocketIOPeer, WebSocketPeer, Wire
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from trio_socketio import HTTPResponse, Server
@@ -484,7 +484,7 @@ async def test_serve_stream_returns_when_its_connection_ends(autojump_clock, nur
     server, reasons = recording()
     ours, theirs = memory_stream_pair()
     await nursery.start(server.serve_stream, theirs)
-    connection = HTTPConnection(ours, HOST)
+    connection = HTTPConnection(Wire(ours), HOST)
     assert (await connection.request("GET", "/", [("connection", "close")])).status == 404
     assert await ours.receive_some() == b""
     await trio.sleep(1)

@@ -1,0 +1,154 @@
+"""Finds out what a server is before it is judged: its transports, its intervals, and how it sends messages back."""
+
+import math
+from dataclasses import replace
+
+import trio
+from trio_socketio.conformance.case import Need
+from trio_socketio.conformance.dialect import ECHO, EVENTS
+from trio_socketio.conformance.peer import Dial, PeerError, SocketIOPeer, open_packet
+from trio_socketio.conformance.target import Target
+from trio_socketio.conformance.trial import Failure, Trial
+from trio_socketio.protocol import engineio
+from trio_socketio.protocol.jsontext import JSON
+from trio_socketio.protocol.socketio import PacketType
+
+CONTRACT = 1
+"""The version of the fixture's contract that the cases are written for."""
+
+
+class Unusable(Exception):  # noqa: N818  # reads as what it says
+    """There is no server, or none that can be judged."""
+
+
+async def probe(dial: Dial, path: str, host: str, *, engine_only: bool = False, timeout: float = 5.0) -> Target:
+    """Find out what a server is.
+
+    Args:
+        dial: Opens a connection to it.
+        path: Where Engine.IO lives.
+        host: The value of the Host header.
+        engine_only: Whether it speaks Engine.IO alone, and echoes.
+        timeout: Seconds to wait for each answer.
+
+    Raises:
+        Unusable: It cannot be reached, or opens no session on either transport.
+    """
+    unknown = engineio.Handshake("", (), math.inf, math.inf, 0)
+    dialect = ECHO if engine_only else EVENTS
+    target = Target(dial, path, host, dialect, timeout, unknown)
+    target = await _with_transports(target)
+    return await (_with_echo(target) if engine_only else _with_socketio(target))
+
+
+async def _with_transports(target: Target) -> Target:
+    peer = target.peer()
+    lacks: set[Need] = set()
+    complaints: list[str] = []
+    handshakes: list[engineio.Handshake] = []
+    try:
+        handshakes.append((await peer.open_polling()).handshake)
+    except PeerError as error:
+        lacks.add(Need.POLLING)
+        complaints.append(f"polling: {error}")
+    try:
+        websocket = await peer.open_websocket()
+        handshakes.append(open_packet(engineio.decode_packet(await websocket.receive())))
+    except PeerError as error:
+        lacks.add(Need.WEBSOCKET)
+        complaints.append(f"websocket: {error}")
+    finally:
+        await peer.hang_up()
+    if not handshakes:
+        raise Unusable(f"no session can be opened at {target.path} ({'; '.join(complaints)})")
+    if lacks or "websocket" not in handshakes[0].upgrades:
+        lacks.add(Need.UPGRADE)
+    return replace(target, handshake=handshakes[0], lacks=frozenset(lacks))
+
+
+async def _with_echo(target: Target) -> Target:
+    lacks = {Need.SOCKETIO, Need.CUSTOM, Need.FIXTURE}
+    if not await _sends_back(target):
+        lacks.add(Need.ECHO)
+    return replace(target, lacks=target.lacks | lacks)
+
+
+async def _with_socketio(target: Target) -> Target:
+    if not await _sends_back(target):
+        speaks = await _joins(target, "/")
+        lacks = {Need.ECHO, Need.FIXTURE} if speaks else {Need.ECHO, Need.FIXTURE, Need.SOCKETIO, Need.CUSTOM}
+        if speaks and not await _joins(target, "/custom"):
+            lacks.add(Need.CUSTOM)
+        return replace(target, lacks=target.lacks | lacks)
+    if not await _joins(target, "/custom"):
+        target = replace(target, lacks=target.lacks | {Need.CUSTOM})
+    contract = await _contract(target)
+    if not isinstance(contract, dict) or contract.get("version") != CONTRACT or Need.CUSTOM in target.lacks:
+        return replace(target, lacks=target.lacks | {Need.FIXTURE})
+    return replace(
+        target,
+        connect_timeout=_seconds(contract.get("connectTimeout"), target.connect_timeout),
+        upgrade_timeout=_seconds(contract.get("upgradeTimeout"), target.upgrade_timeout),
+    )
+
+
+def _seconds(milliseconds: JSON, otherwise: float) -> float:
+    is_number = isinstance(milliseconds, (int, float)) and not isinstance(milliseconds, bool)
+    return milliseconds / 1000 if is_number else otherwise
+
+
+async def _sends_back(target: Target) -> bool:
+    """Whether a message of each kind comes back."""
+    peer = target.peer()
+    comes_back = True
+    try:
+        async with trio.open_nursery() as nursery:
+            trial = Trial(target, peer, nursery)
+            session = await trial.open(_transport(target))
+            await trial.echo(session, "hello")
+    except* (PeerError, Failure):
+        comes_back = False
+    finally:
+        await peer.hang_up()
+    return comes_back
+
+
+async def _joins(target: Target, namespace: str) -> bool:
+    peer = target.peer()
+    try:
+        await peer.join(namespace, transport=_transport(target))
+    except PeerError:
+        return False
+    finally:
+        await peer.hang_up()
+    return True
+
+
+async def _contract(target: Target) -> JSON:
+    """Return what the server says of the fixture's contract; None if it says nothing.
+
+    A server without these events gives no acknowledgement: another message, which comes back, shows that there will be none.
+    """
+    peer = target.peer()
+    try:
+        client = await peer.join(transport=_transport(target))
+        await client.emit("conformance", id=1)
+        await client.emit("message", "no contract")
+        return await _first_ack(client)
+    except PeerError:
+        return None
+    finally:
+        await peer.hang_up()
+
+
+async def _first_ack(client: SocketIOPeer) -> JSON:
+    while True:
+        packet = await client.receive()
+        if packet.type is PacketType.ACK:
+            return packet.data[0] if packet.data else None
+        if packet.data == ["message-back", "no contract"]:
+            return None
+
+
+def _transport(target: Target) -> str:
+    return "polling" if Need.WEBSOCKET in target.lacks else "websocket"

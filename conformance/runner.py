@@ -1,0 +1,179 @@
+"""Runs cases against a server, several at a time.
+
+Every case has connections of its own and a time by which it must have ended. Those that the protocol makes wait longest
+begin first, so that the others run meanwhile.
+
+The server's intervals may be short, and the suite's own machine busy: a pong that leaves late, because this process was not
+given a processor in time, is no fault of the server. So the runner watches how punctual its own clock is; a case that
+failed while it was late runs again, alone. A server's fault fails then too.
+"""
+
+import math
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final
+
+import trio
+from trio_socketio.conformance.case import Area, Case
+from trio_socketio.conformance.peer import PeerError
+from trio_socketio.conformance.results import Outcome, Result, Verdict
+from trio_socketio.conformance.target import Target
+from trio_socketio.conformance.trial import Failure, Skipped, Trial
+
+GRACE: Final = 6
+"""A case may take as many times the timeout, beyond what the protocol makes it wait."""
+
+TICK: Final = 0.01
+"""Seconds between two looks at the clock."""
+
+LATE: Final = 0.05
+"""Seconds by which the suite may be late and still blame the server; a quarter of the shortest ping timeout in use."""
+
+RERUNS: Final = 2
+"""How often a case runs again because the suite was late."""
+
+Observer = Callable[[Result], None]
+
+
+class Punctuality:
+    """Watches whether this process runs when it wants to."""
+
+    def __init__(self) -> None:
+        self._late = -math.inf
+
+    async def watch(self) -> None:
+        """Look at the clock for ever."""
+        while True:
+            due = trio.current_time() + TICK
+            await trio.sleep_until(due)
+            if trio.current_time() - due > LATE:
+                self._late = trio.current_time()
+
+    def late_since(self, moment: float) -> bool:
+        """Return whether it was late at any time after a moment of trio's clock."""
+        return self._late >= moment
+
+
+async def run(
+    target: Target,
+    cases: Sequence[Case],
+    *,
+    server: str,
+    jobs: int = 8,
+    max_wait: float = 10.0,
+    observe: Observer = lambda _: None,
+) -> Verdict:
+    """Run cases and return what came of them.
+
+    Args:
+        target: The server.
+        cases: The cases.
+        server: Its address, for the reports.
+        jobs: How many run at a time.
+        max_wait: Seconds that the protocol may make a case wait; the others are skipped.
+        observe: Called with each result as it comes.
+
+    Returns:
+        The results in the order of the cases. If this is cancelled there is no verdict; `observe` has seen the results.
+    """
+    began = time.perf_counter()
+    results: dict[str, Result] = {}
+
+    def keep(result: Result) -> None:
+        results[result.case.id] = result
+        observe(result)
+
+    waiting: list[Case] = []
+    for case in cases:
+        obstacle = target.obstacle(case, max_wait)
+        if obstacle is None:
+            waiting.append(case)
+        else:
+            keep(Result(case, Outcome.SKIPPED, 0.0, obstacle))
+    waiting.sort(key=lambda case: case.wait(target), reverse=True)
+
+    punctuality = Punctuality()
+    again: list[Result] = []
+    queue = iter(waiting)
+
+    async def work() -> None:
+        for case in queue:
+            moment = trio.current_time()
+            result = await run_case(target, case)
+            if result.outcome is Outcome.FAILED and punctuality.late_since(moment):
+                again.append(result)
+            else:
+                keep(result)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(punctuality.watch)
+        await _together(work, jobs)
+        for result in again:
+            keep(await _run_again(target, result, punctuality))
+        nursery.cancel_scope.cancel()
+    ordered = tuple(results[case.id] for case in cases)
+    return Verdict(server, target, ordered, time.perf_counter() - began)
+
+
+async def _together(work: Callable[[], Awaitable[None]], jobs: int) -> None:
+    async with trio.open_nursery() as workers:
+        for _ in range(jobs):
+            workers.start_soon(work)
+
+
+async def _run_again(target: Target, result: Result, punctuality: Punctuality) -> Result:
+    for rerun in range(1, RERUNS + 1):
+        moment = trio.current_time()
+        result = await run_case(target, result.case, reruns=rerun)
+        if result.outcome is not Outcome.FAILED or not punctuality.late_since(moment):
+            break
+    return result
+
+
+async def run_case(target: Target, case: Case, *, reruns: int = 0) -> Result:
+    """Run one case."""
+    peer = target.peer()
+    began = time.perf_counter()
+    outcome, got, expected = Outcome.PASSED, "", ""
+    limit = case.wait(target) + GRACE * target.timeout
+    try:
+        with trio.move_on_after(limit) as scope:
+            async with trio.open_nursery() as nursery:
+                trial = Trial(target, peer, nursery)
+                await case.body(trial)
+                if case.area is Area.ROBUSTNESS:
+                    await trial.expect_served()
+                nursery.cancel_scope.cancel()
+        if scope.cancelled_caught:
+            outcome, got = Outcome.FAILED, f"the case had not ended after {limit:g} s"
+    except* Exception as group:  # noqa: BLE001  # whatever a case raises is what came of it
+        outcome, got, expected = _judged(group)
+    finally:
+        with trio.CancelScope(shield=True):
+            await peer.hang_up()
+    seconds = time.perf_counter() - began
+    transcript = peer.transcript
+    return Result(case, outcome, seconds, got, expected, transcript.entries, transcript.left_out, reruns)
+
+
+def _judged(group: BaseExceptionGroup[Exception]) -> tuple[Outcome, str, str]:
+    """Return what an exception out of a case means."""
+    errors = list(_leaves(group))
+    for error in errors:
+        if isinstance(error, Skipped):
+            return Outcome.SKIPPED, str(error), ""
+    for error in errors:
+        if isinstance(error, Failure):
+            return Outcome.FAILED, error.got, error.expected
+    error = errors[0]
+    if isinstance(error, PeerError):
+        return Outcome.FAILED, str(error), ""
+    return Outcome.FAILED, f"the case itself failed with {type(error).__name__}: {error}", ""
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

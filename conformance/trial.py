@@ -1,0 +1,265 @@
+"""What a case is given: a server to talk to, checks, and the steps that many cases begin with."""
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Final, NoReturn
+
+import trio
+from trio_socketio.conformance.case import Need
+from trio_socketio.conformance.dialect import Dialect
+from trio_socketio.conformance.peer import (
+    Closed,
+    Peer,
+    PeerError,
+    Polling,
+    Refused,
+    Response,
+    SocketIOPeer,
+    WebSocketPeer,
+    open_packet,
+)
+from trio_socketio.conformance.target import Target
+from trio_socketio.conformance.transcript import shown
+from trio_socketio.protocol import engineio
+from trio_socketio.protocol.jsontext import JSON
+
+Session = Polling | WebSocketPeer
+"""One Engine.IO session on one transport; both have `send` and `receive`."""
+
+BAD_REQUEST: Final = 400
+OK: Final = 200
+
+
+class Failure(Exception):  # noqa: N818  # reads as what it says
+    """The server did not do what the case expects.
+
+    Args:
+        expected: What was expected, if that is more exact than what the case says as a whole.
+        got: What came.
+    """
+
+    def __init__(self, got: str, expected: str = "") -> None:
+        super().__init__(got)
+        self.got = got
+        self.expected = expected
+
+
+class Skipped(Exception):  # noqa: N818  # reads as what it says
+    """The server cannot show what the case is about."""
+
+
+class Trial:
+    """One run of one case.
+
+    Args:
+        target: The server.
+        peer: Reaches it, and writes down what is said.
+        nursery: For what the case does at the same time; it is cancelled when the case ends.
+    """
+
+    def __init__(self, target: Target, peer: Peer, nursery: trio.Nursery) -> None:
+        self.target = target
+        self.peer = peer
+        self.nursery = nursery
+
+    @property
+    def handshake(self) -> engineio.Handshake:
+        """What the server announces: intervals in seconds, limits in bytes."""
+        return self.target.handshake
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this server sends messages back."""
+        return self.target.dialect
+
+    # Checks.
+
+    def fail(self, got: str, expected: str = "") -> NoReturn:
+        """End the case: the server did something else."""
+        raise Failure(got, expected)
+
+    def skip(self, reason: str) -> NoReturn:
+        """End the case: the server cannot show it."""
+        raise Skipped(reason)
+
+    def check(self, holds: bool, got: str, expected: str = "") -> None:  # noqa: FBT001  # what is checked comes first
+        """Fail unless something holds; ``got`` says what is the case instead."""
+        if not holds:
+            raise Failure(got, expected)
+
+    def equal(self, got: object, expected: object, what: str) -> None:
+        """Fail unless two values are equal and of one type (for JSON, 1 and true are not the same)."""
+        if type(got) is not type(expected) or got != expected:
+            raise Failure(f"{what} is {_shown(got)}", f"{what} is {_shown(expected)}")
+
+    def within(self, got: object, expected: Sequence[object], what: str) -> None:
+        """Fail unless a value is one of several."""
+        if got not in expected:
+            raise Failure(f"{what} is {_shown(got)}", f"{what} is one of {', '.join(map(_shown, expected))}")
+
+    def refused(self, response: Response, code: int | None = None, message: str | None = None) -> None:
+        """Fail unless a response is status 400, with the JSON body that says why if a code is given."""
+        self.equal(response.status, BAD_REQUEST, "the status")
+        if code is None:
+            return
+        try:
+            body = response.json
+        except ValueError:
+            raise Failure(f"the body is {shown(response.body)}", "the body is JSON with code and message") from None
+        self.equal(body, {"code": code, "message": message}, "the body")
+
+    def unique(self, name: str) -> str:
+        """Return a name that no other case, and no other run, uses: for rooms, and for events that go to everyone."""
+        return f"{name}-{secrets.token_hex(6)}"
+
+    # Sessions.
+
+    async def open_polling(self, **query: str) -> Polling:
+        """Open a session over long-polling."""
+        return await self.peer.open_polling(**query)
+
+    async def open_websocket(self, **query: str) -> WebSocketPeer:
+        """Open a session over a WebSocket, and read its open packet."""
+        target = self.peer.target(transport="websocket", **query)
+        websocket = await self.peer.open_websocket(target)
+        open_packet(engineio.decode_packet(await websocket.receive()))
+        return websocket
+
+    async def open(self, transport: str) -> Session:
+        """Open a session over either transport, ready to have messages sent back."""
+        session: Session = await (self.open_polling() if transport == "polling" else self.open_websocket())
+        await self.enter(session)
+        return session
+
+    async def probe(self, session: Polling) -> WebSocketPeer:
+        """Open a WebSocket for a polling session and probe it, up to the server's answer."""
+        websocket = await self.peer.upgrade(session)
+        await websocket.send("2probe")
+        self.equal(await websocket.receive(), "3probe", "the answer to the probe")
+        return websocket
+
+    async def upgrade(self, session: Polling) -> WebSocketPeer:
+        """Move a polling session to a WebSocket, as a well-behaved client does."""
+        websocket = await self.probe(session)
+        await websocket.send("5")
+        return websocket
+
+    async def join(self, namespace: str = "/", auth: JSON = None, transport: str = "websocket") -> SocketIOPeer:
+        """Open a session, join a namespace, and pass over what the server says by way of welcome."""
+        client = await self.peer.join(namespace, auth, transport)
+        if namespace == "/" or Need.FIXTURE not in self.target.lacks:  # elsewhere only the fixture sends messages back
+            await self.fence(client, namespace)
+        return client
+
+    # Messages.
+
+    async def enter(self, session: Session) -> None:
+        """Make a session ready to have messages sent back: with Socket.IO it must join a namespace first."""
+        for frame in self.dialect.greeting:
+            await session.send(frame)
+        if self.dialect.greeting:
+            await self.echo(session, "ready", pass_over=True)
+
+    async def next(self, session: Session) -> str | bytes:
+        """Return the next frame that is no part of the heartbeat; pings are answered."""
+        while True:
+            frame = await session.receive()
+            if frame == "2":
+                await session.send("3")
+            elif frame != "6":
+                return frame
+
+    async def echo(self, session: Session, content: str | bytes = "hello", *, pass_over: bool = False) -> None:
+        """Send a message and fail unless it comes back, as the next thing that comes.
+
+        Args:
+            session: On which, after `enter`.
+            content: The message.
+            pass_over: Whether something else may come first.
+        """
+        for frame in self.dialect.say(content):
+            await session.send(frame)
+        await self.hear(session, content, pass_over=pass_over)
+
+    async def hear(self, session: Session, content: str | bytes, *, pass_over: bool = False) -> None:
+        """Fail unless a message that was sent comes back next."""
+        expected = self.dialect.back(content)
+        while pass_over:
+            if await self.next(session) == expected[0]:
+                expected = expected[1:]
+                break
+        for frame in expected:
+            self.equal(await self.next(session), frame, "the next frame")
+
+    async def fence(self, client: SocketIOPeer, namespace: str = "/") -> list[JSON]:
+        """Return the data of every event that the server has sent a client so far.
+
+        A message goes to the server and comes back; what the server had sent before has arrived then, and nothing waits for time
+        to pass. Needs the event ``message`` in that namespace.
+        """
+        self._fences += 1
+        mark = f"fence {self._fences}"
+        await client.emit("message", mark, namespace=namespace)
+        events: list[JSON] = []
+        while True:
+            event = await client.event()
+            if event == ["message-back", mark]:
+                return events
+            events.append(event)
+
+    _fences = 0
+
+    # Ends.
+
+    async def expect_closed(self, websocket: WebSocketPeer, *codes: int | None) -> Closed:
+        """Fail unless the server closes a WebSocket, with one of these codes if there are any."""
+        try:
+            while True:
+                await websocket.receive()
+        except Closed as closed:
+            if codes:
+                self.within(closed.code, codes, "the code of the Close frame")
+            return closed
+
+    async def expect_unknown(self, session: Polling) -> None:
+        """Fail unless the server has forgotten a polling session: a GET for it is status 400."""
+        response = await session.get()
+        self.equal(response.status, BAD_REQUEST, "the status of a GET for the session that should be over")
+
+    async def expect_gone(self, session: Session) -> None:
+        """Fail unless a session is over: its WebSocket closes, or its sid is unknown."""
+        if isinstance(session, Polling):
+            await self.expect_unknown(session)
+        else:
+            await self.expect_closed(session)
+
+    async def expect_refused(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> Refused:
+        """Fail unless a WebSocket is refused with an HTTP response."""
+        try:
+            await self.peer.open_websocket(target, headers)
+        except Refused as refused:
+            return refused
+        raise Failure("the WebSocket was accepted", "the opening handshake is refused with an HTTP response")
+
+    async def expect_served(self) -> None:
+        """Fail unless a well-behaved client is served now: it opens a session, and its message comes back."""
+        transport = "polling" if Need.WEBSOCKET in self.target.lacks else "websocket"
+        try:
+            session = await self.open(transport)
+            if Need.ECHO not in self.target.lacks:
+                await self.echo(session, "still there?")
+        except (PeerError, Failure) as error:
+            raise Failure(
+                f"a well-behaved client that came afterwards was not served: {error}", "it is served as before"
+            ) from error
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, (str, bytes)):
+        text = shown(value)
+        return text if isinstance(value, bytes) else f'"{text}"'
+    try:
+        return shown(json.dumps(value, ensure_ascii=False))
+    except TypeError:
+        return shown(repr(value))
