@@ -1,5 +1,6 @@
 """What a trace tells: the frames of sessions as values, for those who watch and study the wire."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,3 +25,7 @@ class TracedFrame:
     sender: Sender
     frame: str | bytes
     """The packet as a WebSocket carries it, whatever the transport was: text with its type digit, or the bytes of a message."""
+
+
+Trace = Callable[[TracedFrame], object]
+"""Somebody who is told of every frame. It must not block; what it returns is ignored."""

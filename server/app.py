@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import trio
 from trio_socketio.engine.config import AllowedOrigins, CookieAttributes, EngineConfig, Transport
 from trio_socketio.engine.request import Request
+from trio_socketio.protocol.trace import Trace
 from trio_socketio.rooms import Default, resolve_namespace
 from trio_socketio.server.adapter import LocalAdapter
 from trio_socketio.server.client import Client
@@ -52,6 +53,7 @@ class Options:
     disconnect_grace: float | None
     shutdown_grace: float
     concurrent: bool
+    trace: Trace | None
 
     def __post_init__(self) -> None:
         for name in ("connect_timeout", "shutdown_grace"):
@@ -99,6 +101,8 @@ class Server(Emitter):
         disconnect_grace: Seconds that a handler may go on after its client has left; None for ever.
         shutdown_grace: Seconds that everything has to end when `serve` is cancelled.
         concurrent: Do not hold back any event until the handler of the one before has ended; `on` says it for one handler.
+        trace: Called with every frame of every session, a `TracedFrame`, in the order in which they cross the wire; it must
+            not block. Frames hold whatever clients send, tokens included: mind where you keep them.
 
     Raises:
         ValueError: An option's value makes no sense.
@@ -135,6 +139,7 @@ class Server(Emitter):
         disconnect_grace: float | None = 10.0,
         shutdown_grace: float = 5.0,
         concurrent: bool = False,
+        trace: Trace | None = None,
     ) -> None:
         self.config = EngineConfig(
             ping_interval=ping_interval,
@@ -164,6 +169,7 @@ class Server(Emitter):
             disconnect_grace=disconnect_grace,
             shutdown_grace=shutdown_grace,
             concurrent=concurrent,
+            trace=trace,
         )
         self.sessions: dict[str, Live] = {}
         """The Engine.IO sessions, by their sids."""

@@ -22,6 +22,7 @@ from trio_socketio.server.dispatch import Lane
 from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.net.deadlines import Deadlines
 from trio_socketio.server.net.live import Live
+from trio_socketio.server.net.traced import TracedLive
 
 if TYPE_CHECKING:
     from trio_socketio.server.app import Server
@@ -91,7 +92,8 @@ class Service:
         """Begin a session for a client."""
         now = trio.current_time()
         session = Session(new_sid(), self.server.config, transport, now)
-        live = Live(session, self)
+        trace = self.server.options.trace
+        live = Live(session, self) if trace is None else TracedLive(session, self, trace)
         live.client = self.server.consume(live, Handshake.of(request, self.server.wall_clock()), now)
         self.sessions[session.sid] = live
         self.server.sessions[session.sid] = live

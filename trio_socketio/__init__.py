@@ -25,6 +25,8 @@ from trio_socketio.protocol.errors import DecodeError as DecodeError
 from trio_socketio.protocol.errors import EncodeError as EncodeError
 from trio_socketio.protocol.errors import ProtocolError as ProtocolError
 from trio_socketio.protocol.errors import SocketIOError as SocketIOError
+from trio_socketio.protocol.trace import Sender as Sender
+from trio_socketio.protocol.trace import TracedFrame as TracedFrame
 from trio_socketio.server.app import Server as Server
 from trio_socketio.server.context import Context as Context
 from trio_socketio.server.context import call as call

@@ -244,7 +244,7 @@ class Connection:
 
     async def _answer_poll(self, request: Request, live: Live, cors: Headers) -> None:
         session = live.session
-        while (payload := session.take_payload()) is None:
+        while (payload := live.take_payload()) is None:
             if session.poll_refused:
                 session.poll_aborted()
                 await self._refuse(reject(RejectCode.BAD_REQUEST, cors))

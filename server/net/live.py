@@ -161,6 +161,10 @@ class Live:
         """Begin a POST."""
         return self._settle(self.session.post(trio.current_time()))
 
+    def take_payload(self) -> str | None:
+        """Return the answer to the pending GET, or None while it must wait; `poll_done` confirms it."""
+        return self.session.take_payload()
+
     def poll_done(self, *, written: bool) -> None:
         """Tell what became of the answer to a GET."""
         self.session.poll_done(written=written)

@@ -12,6 +12,7 @@ from trio_socketio import (
     Server,
     StaticFiles,
     Stats,
+    TracedFrame,
     call,
     emit,
     emit_nowait,
@@ -70,3 +71,7 @@ async def misspelt(ctx: Context) -> None:
     await server.namespace("/x").emit("x", skip="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Server(ping_intervall=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await emit("x", to=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+frames: list[TracedFrame] = []
+traced = Server(trace=frames.append)
