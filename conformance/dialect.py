@@ -15,9 +15,9 @@ class Dialect:
     """Whether messages are Socket.IO events, ``message`` and ``message-back``; otherwise the server echoes them as they are."""
 
     @property
-    def greeting(self) -> list[str]:
-        """What a session must send before its first message."""
-        return ["40"] if self.socketio else []
+    def greeting(self) -> str | None:
+        """What a session must send before its first message, and what the answer to it begins with."""
+        return "40" if self.socketio else None
 
     def say(self, content: str | bytes) -> list[str | bytes]:
         """Return the frames that make the server send something back."""

@@ -45,6 +45,8 @@ Dial = Callable[[], Awaitable[trio.abc.Stream]]
 
 HOST: Final = "127.0.0.1:3000"
 RECEIVE_SIZE: Final = 64 * 1024
+DEFAULTS: Final = engineio.Handshake("", (), 25.0, 20.0, 1_000_000)
+"""What the reference server announces."""
 
 
 class PeerError(Exception):
@@ -99,6 +101,7 @@ class Wire:
         self.patience = patience
         self._number = number
         self._transcript = Transcript() if transcript is None else transcript
+        self._sending = trio.Lock()  # a pong, answered while something else is sent, waits its turn
 
     def note(self, content: str | bytes, what: str, *, sent: bool) -> None:
         """Write down what crossed the wire."""
@@ -125,7 +128,8 @@ class Wire:
         """
         try:
             with self.patient("the server did not read what was sent"):
-                await self.stream.send_all(data)
+                async with self._sending:
+                    await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise Closed(None, "the connection was closed while something was sent") from None
 
@@ -285,6 +289,11 @@ class WebSocketPeer:
         """The connection below."""
         return self.wire.stream
 
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for a message."""
+        return self.wire.patience
+
     async def send(self, message: str | bytes) -> None:
         """Send one message in one frame.
 
@@ -433,6 +442,11 @@ class Polling:
         self.sid = handshake.sid
         self._waiting: list[str | bytes] = []
 
+    @property
+    def patience(self) -> float:
+        """Seconds to wait for a message: a server may keep a GET waiting for a ping interval."""
+        return self._peer.patience + self.handshake.ping_interval
+
     def target(self, **query: str) -> str:
         """Return the request target of this session."""
         return self._peer.target(transport="polling", sid=self.sid, **query)
@@ -497,13 +511,24 @@ class SocketIOPeer:
                 await self.transport.send(frame)
 
     async def receive(self) -> socketio.Packet:
-        """Return the next packet."""
+        """Return the next packet.
+
+        Raises:
+            Closed: The session ended instead.
+            PeerError: What came is no packet.
+            Silence: Nothing came but pings.
+        """
+        with trio.move_on_after(self.transport.patience):
+            return await self._receive()
+        raise Silence(f"no Socket.IO packet came within {self.transport.patience:g} s")
+
+    async def _receive(self) -> socketio.Packet:
         while True:
             frame = await self.transport.receive()
             if frame == "2":
                 await self.transport.send("3")
             elif isinstance(frame, bytes) or frame.startswith("4"):
-                packet = self._decoder.feed(frame if isinstance(frame, bytes) else frame[1:])
+                packet = self._decode(frame if isinstance(frame, bytes) else frame[1:])
                 if packet is not None:
                     return packet
             elif frame == "1":
@@ -511,12 +536,28 @@ class SocketIOPeer:
             elif frame != "6":
                 raise PeerError(f"the server sent {frame!r}, which is no Socket.IO packet")
 
+    def _decode(self, frame: str | bytes) -> socketio.Packet | None:
+        try:
+            return self._decoder.feed(frame)
+        except DecodeError as error:
+            raise PeerError(f"the server sent {frame[:200]!r}, which is no Socket.IO packet: {error}") from None
+
     async def connect(self, namespace: str = "/", auth: JSON = None) -> socketio.Packet:
-        """Ask to join a namespace and return the answer."""
+        """Ask to join a namespace and return the answer; what comes before it is passed over.
+
+        Raises:
+            PeerError: The answer has no sid.
+        """
         await self.send(socketio.Packet(PacketType.CONNECT, namespace, auth))
-        packet = await self.receive()
-        if packet.type is PacketType.CONNECT:
-            self.sids[packet.namespace] = packet.data["sid"]
+        while True:
+            packet = await self.receive()
+            if packet.type is PacketType.CONNECT_ERROR and packet.namespace == namespace:
+                return packet
+            if packet.type is PacketType.CONNECT and packet.namespace == namespace:
+                break
+        if not isinstance(packet.data, dict) or not isinstance(packet.data.get("sid"), str):
+            raise PeerError(f"the answer to CONNECT has no sid: {packet.data!r:.200}")
+        self.sids[namespace] = packet.data["sid"]
         return packet
 
     async def emit(self, event: str, *args: JSON, namespace: str = "/", id: int | None = None) -> None:  # noqa: A002  # as in a packet
@@ -601,8 +642,15 @@ class Peer:
         first = decode_payload(response)[0]
         return Polling(self, open_packet(first))
 
-    async def open_websocket(self, target: str | None = None, headers: Sequence[tuple[str, str]] = ()) -> WebSocketPeer:
+    async def open_websocket(
+        self, target: str | None = None, headers: Sequence[tuple[str, str]] = (), *, behind: bytes = b""
+    ) -> WebSocketPeer:
         """Open a WebSocket, by default one that begins a session; its open packet is the first message.
+
+        Args:
+            target: The request target, if it is another.
+            headers: Headers beside those of every opening handshake.
+            behind: Bytes to send right behind the opening handshake, without awaiting the answer.
 
         Raises:
             Refused: The server answered with an HTTP response.
@@ -615,7 +663,7 @@ class Peer:
             host=self.host, target=target, extra_headers=[(name.encode(), value.encode()) for name, value in headers]
         )
         wire.note(f"GET {target} (upgrade to websocket)", "HTTP", sent=True)
-        await wire.send(protocol.send(request))
+        await wire.send(protocol.send(request) + behind)
         websocket = WebSocketPeer(wire, protocol)
         with wire.patient("no answer to the opening handshake came"):
             await self._shake_hands(websocket, protocol)
@@ -687,12 +735,30 @@ def decode_payload(response: Response) -> list[engineio.Packet]:
 def open_packet(packet: engineio.Packet) -> engineio.Handshake:
     """Return what an open packet says.
 
+    What is missing or makes no sense is taken from `DEFAULTS`, so that one wrong value of a server fails the cases that are
+    about it, and not all. Only without a sid nothing can go on.
+
     Raises:
-        PeerError: It is none.
+        PeerError: It is no open packet, or has no sid.
     """
     if packet.type is not engineio.PacketType.OPEN:
         raise PeerError(f"an open packet was expected, and came {packet}")
     try:
-        return engineio.Handshake.from_json(str(packet.data))
-    except DecodeError as error:
-        raise PeerError(f"the open packet cannot be read: {error}") from None
+        values = json.loads(packet.data)
+    except ValueError as error:
+        raise PeerError(f"the open packet is no JSON: {error}") from None
+    if not isinstance(values, dict) or not isinstance(values.get("sid"), str):
+        raise PeerError(f"the open packet has no sid: {str(packet.data)[:200]!r}")
+    upgrades = values.get("upgrades")
+    return engineio.Handshake(
+        sid=values["sid"],
+        upgrades=tuple(upgrades) if isinstance(upgrades, list) else DEFAULTS.upgrades,
+        ping_interval=_count(values, "pingInterval", round(DEFAULTS.ping_interval * 1000)) / 1000,
+        ping_timeout=_count(values, "pingTimeout", round(DEFAULTS.ping_timeout * 1000)) / 1000,
+        max_payload=_count(values, "maxPayload", DEFAULTS.max_payload),
+    )
+
+
+def _count(values: dict[str, JSON], key: str, otherwise: int) -> int:
+    value = values.get(key)
+    return value if type(value) is int and value > 0 else otherwise

@@ -62,6 +62,7 @@ async def run(
     jobs: int = 8,
     max_wait: float = 10.0,
     observe: Observer = lambda _: None,
+    interrupted: trio.Event | None = None,
 ) -> Verdict:
     """Run cases and return what came of them.
 
@@ -72,9 +73,7 @@ async def run(
         jobs: How many run at a time.
         max_wait: Seconds that the protocol may make a case wait; the others are skipped.
         observe: Called with each result as it comes.
-
-    Returns:
-        The results in the order of the cases. If this is cancelled there is no verdict; `observe` has seen the results.
+        interrupted: Ends the run when it is set; the verdict then has the results so far.
     """
     began = time.perf_counter()
     results: dict[str, Result] = {}
@@ -107,12 +106,19 @@ async def run(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(punctuality.watch)
+        if interrupted is not None:
+            nursery.start_soon(_cancel_when, interrupted, nursery.cancel_scope)
         await _together(work, jobs)
         for result in again:
             keep(await _run_again(target, result, punctuality))
         nursery.cancel_scope.cancel()
-    ordered = tuple(results[case.id] for case in cases)
-    return Verdict(server, target, ordered, time.perf_counter() - began)
+    ordered = tuple(results[case.id] for case in cases if case.id in results)
+    return Verdict(server, target, ordered, time.perf_counter() - began, complete=len(ordered) == len(cases))
+
+
+async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
 
 
 async def _together(work: Callable[[], Awaitable[None]], jobs: int) -> None:

@@ -60,6 +60,12 @@ SIO_DATA: Final = _socket("Sending and receiving data", "sending-and-receiving-d
 SIO_ACK: Final = _socket("Acknowledgement", "acknowledgement")
 SIO_DISCONNECT: Final = _socket("Disconnection from a namespace", "disconnection-from-a-namespace")
 SIO_ENCODING: Final = _socket("Packet encoding", "packet-encoding")
+SIO_SAMPLE: Final = _socket("Sample session", "sample-session")
+SIO_HISTORY: Final = _socket("Difference between v5 and v4", "difference-between-v5-and-v4")
+SIO_SUITE: Final = _socket("Test suite", "test-suite")
+SIO_ORDER: Final = Section(
+    "Socket.IO documentation", '"Message ordering"', "https://socket.io/docs/v4/delivery-guarantees#message-ordering"
+)
 
 FIXTURE: Final = Section("The fixture of this suite", "docs/conformance.md", "docs/conformance.md#the-fixture")
 """What no specification demands, but the events of the fixture, which every implementation can offer, show."""

@@ -15,6 +15,7 @@ from trio_socketio.conformance.peer import (
     Polling,
     Refused,
     Response,
+    Silence,
     SocketIOPeer,
     WebSocketPeer,
     open_packet,
@@ -23,6 +24,7 @@ from trio_socketio.conformance.target import Target
 from trio_socketio.conformance.transcript import shown
 from trio_socketio.protocol import engineio
 from trio_socketio.protocol.jsontext import JSON
+from trio_socketio.protocol.socketio import Packet, PacketType
 
 Session = Polling | WebSocketPeer
 """One Engine.IO session on one transport; both have `send` and `receive`."""
@@ -93,6 +95,11 @@ class Trial:
         if type(got) is not type(expected) or got != expected:
             raise Failure(f"{what} is {_shown(got)}", f"{what} is {_shown(expected)}")
 
+    def same(self, got: JSON, expected: JSON, what: str) -> None:
+        """Fail unless two values are the same JSON, bytes included: 1 is 1.0, but not true."""
+        if not _is_same(got, expected):
+            raise Failure(f"{what} is {_shown(got)}", f"{what} is {_shown(expected)}")
+
     def within(self, got: object, expected: Sequence[object], what: str) -> None:
         """Fail unless a value is one of several."""
         if got not in expected:
@@ -156,19 +163,24 @@ class Trial:
 
     async def enter(self, session: Session) -> None:
         """Make a session ready to have messages sent back: with Socket.IO it must join a namespace first."""
-        for frame in self.dialect.greeting:
-            await session.send(frame)
-        if self.dialect.greeting:
-            await self.echo(session, "ready", pass_over=True)
+        greeting = self.dialect.greeting
+        if greeting is None:
+            return
+        await session.send(greeting)
+        while not str(await self.next(session)).startswith(greeting):  # a client sends no event before it is connected
+            pass
+        await self.echo(session, "ready", pass_over=True)
 
     async def next(self, session: Session) -> str | bytes:
         """Return the next frame that is no part of the heartbeat; pings are answered."""
-        while True:
-            frame = await session.receive()
-            if frame == "2":
-                await session.send("3")
-            elif frame != "6":
-                return frame
+        with trio.move_on_after(session.patience):
+            while True:
+                frame = await session.receive()
+                if frame == "2":
+                    await session.send("3")
+                elif frame != "6":
+                    return frame
+        raise Silence(f"nothing came but pings within {session.patience:g} s")
 
     async def echo(self, session: Session, content: str | bytes = "hello", *, pass_over: bool = False) -> None:
         """Send a message and fail unless it comes back, as the next thing that comes.
@@ -191,6 +203,29 @@ class Trial:
                 break
         for frame in expected:
             self.equal(await self.next(session), frame, "the next frame")
+
+    async def also_join(self, client: SocketIOPeer, namespace: str, auth: JSON = None) -> None:
+        """Join one more namespace on a connection, and pass over what the server says by way of welcome."""
+        answer = await client.connect(namespace, auth)
+        self.check(
+            answer.type is PacketType.CONNECT, f"{namespace} was refused: {answer.data}", f"{namespace} is joined"
+        )
+        await self.packets(client, namespace)
+
+    async def packets(self, client: SocketIOPeer, namespace: str = "/") -> list[Packet]:
+        """Return every packet that the server has sent a client so far, of whatever type and namespace.
+
+        As `fence` does, this sends a message in a namespace and waits until it comes back.
+        """
+        self._fences += 1
+        mark = f"fence {self._fences}"
+        await client.emit("message", mark, namespace=namespace)
+        packets: list[Packet] = []
+        while True:
+            packet = await client.receive()
+            if packet.namespace == namespace and packet.data == ["message-back", mark]:
+                return packets
+            packets.append(packet)
 
     async def fence(self, client: SocketIOPeer, namespace: str = "/") -> list[JSON]:
         """Return the data of every event that the server has sent a client so far.
@@ -221,6 +256,47 @@ class Trial:
             if codes:
                 self.within(closed.code, codes, "the code of the Close frame")
             return closed
+
+    async def expect_violation(self, client: SocketIOPeer, *frames: str | bytes) -> None:
+        """Send frames over a WebSocket, and fail unless the server closes the connection because of the last one.
+
+        Pings are answered, so that no ping timeout is mistaken for that. What is sent afterwards must not be answered: a
+        message if `/` was joined, otherwise a CONNECT.
+        """
+        joined = "/" in client.sids
+        mark = "after the violation"
+        shown_frames = ", ".join(_shown(frame) for frame in frames)
+        try:
+            for frame in (*frames, f'42["message","{mark}"]' if joined else "40"):
+                await client.transport.send(frame)
+            while True:
+                frame = await self.next(client.transport)
+                if frame == "1":
+                    return
+                if isinstance(frame, str) and (mark in frame if joined else frame.startswith("40")):
+                    raise Failure(
+                        f"{shown_frames} was passed over: what was sent next was answered", "the connection is closed"
+                    )
+        except Closed:
+            return
+        except Silence:
+            raise Failure(f"after {shown_frames} the connection stays open", "it is closed") from None
+
+    async def expect_dropped(self, websocket: WebSocketPeer, *codes: int | None) -> Closed:
+        """Fail unless the server closes a WebSocket because of what it was sent, with one of these codes if there are any.
+
+        Pings are answered meanwhile, so that silence cannot be why; a server that goes on pinging has not closed.
+        """
+        for _ in range(3):  # one may have been under way, and a busy server may be late
+            try:
+                while await websocket.receive() != "2":
+                    pass
+                await websocket.send("3")
+            except Closed as closed:
+                if codes:
+                    self.within(closed.code, codes, "the code of the Close frame")
+                return closed
+        raise Failure("the session goes on: the server pings as before", "the server closes the WebSocket")
 
     async def expect_unknown(self, session: Polling) -> None:
         """Fail unless the server has forgotten a polling session: a GET for it is status 400."""
@@ -253,6 +329,16 @@ class Trial:
             raise Failure(
                 f"a well-behaved client that came afterwards was not served: {error}", "it is served as before"
             ) from error
+
+
+def _is_same(got: JSON, expected: JSON) -> bool:
+    if isinstance(expected, bool) or isinstance(got, bool):
+        return got is expected
+    if isinstance(expected, dict) and isinstance(got, dict):
+        return got.keys() == expected.keys() and all(_is_same(got[key], expected[key]) for key in expected)
+    if isinstance(expected, list) and isinstance(got, list):
+        return len(got) == len(expected) and all(map(_is_same, got, expected))
+    return bool(got == expected)
 
 
 def _shown(value: object) -> str:

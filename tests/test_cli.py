@@ -13,8 +13,8 @@ from trio_socketio.conformance.peer import Peer
 from trio_socketio import __version__
 
 DEMO = ("trio_socketio", "demo")
-SOCKETIO = ("trio_socketio.conformance.fixture", "socketio")
-ENGINE = ("trio_socketio.conformance.fixture", "engine")
+SOCKETIO = ("trio_socketio", "conformance", "serve")
+ENGINE = ("trio_socketio", "conformance", "serve", "--engine-only")
 
 START = 20.0
 """Seconds for a process to begin, on a slow machine."""

@@ -5,13 +5,19 @@ import sys
 from collections.abc import Sequence
 
 from trio_socketio import __version__
+from trio_socketio.conformance import command, fixture
 from trio_socketio.demo.app import create_server
 from trio_socketio.program import log_to_terminal, port_number, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit status: 0, or 2 when its arguments or its address cannot be used."""
-    options = parser().parse_args(arguments)
+    """Run a command and return the exit status: 0, or 2 when its arguments or its address cannot be used.
+
+    Commands may have other statuses, too; their help says so.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    serving = words[:2] == ["conformance", "serve"]  # argparse knows no subcommand that may be left out
+    options = _serve_parser().parse_args(words[2:]) if serving else parser().parse_args(words)
     log_to_terminal(verbose=options.verbose)
     status: int = options.run(options)
     return status
@@ -30,7 +36,28 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--verbose", action="store_true", help="log what happens")
     demo.set_defaults(run=_demo)
+
+    judging = commands.add_parser(
+        "conformance",
+        help="judge a server by the specification",
+        description="Judges a Socket.IO server by the specification. `trio-socketio conformance serve` runs the server "
+        "that the suite expects; docs/conformance.md says how to write it for others.",
+        epilog="Exit status: 0 if every MUST and SHOULD holds (with --expect: if exactly the known deviations fail), "
+        "1 if not, 2 if the server cannot be reached or used.",
+    )
+    command.add_arguments(judging)
+    judging.set_defaults(run=command.judge, verbose=False)
     return top
+
+
+def _serve_parser() -> argparse.ArgumentParser:
+    serving = argparse.ArgumentParser(
+        prog="trio-socketio conformance serve", description="Runs the server that the conformance suite expects."
+    )
+    fixture.add_arguments(serving)
+    serving.add_argument("--verbose", action="store_true", help="log what happens")
+    serving.set_defaults(run=fixture.serve)
+    return serving
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -1,0 +1,938 @@
+"""Deliberate faults of a server, one at a time: what the conformance suite must notice.
+
+A fault is a patch of this project's own server. The suite shares only `protocol` with it, which no fault touches.
+"""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from trio_socketio.conformance.case import Area
+from trio_socketio.engine import buffer, heartbeat, session
+from trio_socketio.engine.config import EngineConfig, Transport
+from trio_socketio.engine.events import CloseReason
+from trio_socketio.engine.outbound import Outbound
+from trio_socketio.engine.request import Reject, RejectCode
+from trio_socketio.engine.session import TABLE, Input, Poll, Session, State, Step
+from trio_socketio.protocol import socketio
+from trio_socketio.protocol.socketio import PacketType
+from trio_socketio.rooms import RoomRegistry
+from trio_socketio.server import app, client, dispatch, emitter, service, socket
+from trio_socketio.server.acks import AckTable
+from trio_socketio.server.adapter import LocalAdapter
+from trio_socketio.server.client import Client
+from trio_socketio.server.context import Context
+from trio_socketio.server.net import connection, websocket
+from trio_socketio.server.net.connection import Connection
+from trio_socketio.server.net.live import Live
+from trio_socketio.server.net.responses import Answer
+from trio_socketio.server.net.websocket import WebSocket
+from trio_socketio.server.socket import Socket
+
+Patch = pytest.MonkeyPatch
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault, and what the suite must make of it."""
+
+    name: str
+    cases: tuple[str, ...]
+    """The cases that are about it: each of them must fail."""
+    areas: frozenset[Area]
+    """The areas in which it may be noticed too."""
+    apply: Callable[[Patch], None]
+
+
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(*cases: str, also: Sequence[Area] = ()) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    """Register a fault under the name of the function that applies it."""
+
+    def register(apply: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        FAULTS[apply.__name__] = Fault(apply.__name__, cases, frozenset(also), apply)
+        return apply
+
+    return register
+
+
+def around(patch: Patch, owner: Any, name: str, wrapper: Callable[..., Any]) -> None:
+    """Replace a function by one that gets the original first."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def replaced(*args: Any, **kwargs: Any) -> Any:
+        return wrapper(original, *args, **kwargs)
+
+    patch.setattr(owner, name, replaced)
+
+
+def step(patch: Patch, state: State, which: Input, new: Step) -> None:
+    """Change or add one entry of the session's table."""
+    patch.setitem(TABLE[state], which, new)
+
+
+def change_handshake(patch: Patch, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the values of the open packet."""
+
+    @dataclass
+    class Changed:
+        text: str
+
+        def to_json(self) -> str:
+            return self.text
+
+    original = Session.handshake.fget
+    assert original is not None
+
+    def handshake(self: Session) -> Changed:
+        values = json.loads(original(self).to_json())
+        change(values)
+        return Changed(json.dumps(values, separators=(",", ":")))
+
+    patch.setattr(Session, "handshake", property(handshake))
+
+
+# Handshake -----------------------------------------------------------------------------------------------------------
+
+
+@fault()
+def handshake_has_another_key(patch: Patch) -> None:
+    change_handshake(patch, lambda values: values.update(name="x"))
+
+
+@fault()
+def handshake_lacks_the_limit(patch: Patch) -> None:
+    change_handshake(patch, lambda values: values.pop("maxPayload"))
+
+
+@fault()
+def intervals_are_seconds(patch: Patch) -> None:
+    def change(values: dict[str, Any]) -> None:
+        values["pingInterval"] /= 1000
+        values["pingTimeout"] /= 1000
+
+    change_handshake(patch, change)
+
+
+@fault()
+def upgrades_are_offered_on_a_websocket(patch: Patch) -> None:
+    change_handshake(patch, lambda values: values.update(upgrades=["websocket"]))
+
+
+@fault()
+def sids_are_short_and_counted(patch: Patch) -> None:
+    count = iter(range(1_000_000))
+    patch.setattr(service, "new_sid", lambda: str(next(count)))
+
+
+def change_query(patch: Patch, key: str, change: Callable[[str | None], str | None]) -> None:
+    """Let the server read another query than the client sent."""
+
+    def admit(original: Any, request: Any, *args: Any) -> Any:
+        query = dict(request.query)
+        value = change(query.pop(key, None))
+        if value is not None:
+            query[key] = value
+        return original(dataclasses.replace(request, query=query), *args)
+
+    around(patch, connection, "admit", admit)
+
+
+@fault()
+def any_revision_is_served(patch: Patch) -> None:
+    change_query(patch, "EIO", lambda _: "4")
+
+
+@fault()
+def an_unknown_transport_is_polling(patch: Patch) -> None:
+    change_query(patch, "transport", lambda name: name if name == "websocket" else "polling")
+
+
+@fault()
+def any_method_opens_a_session(patch: Patch) -> None:
+    def admit(original: Any, request: Any, *args: Any) -> Any:
+        if request.method in ("POST", "PUT", "DELETE", "PATCH") and not request.query.get("sid"):
+            request = dataclasses.replace(request, method="GET")
+        return original(request, *args)
+
+    around(patch, connection, "admit", admit)
+
+
+@fault()
+def an_unknown_sid_opens_a_session(patch: Patch) -> None:
+    def admit(original: Any, request: Any, *args: Any) -> Any:
+        admission = original(request, *args)
+        if (
+            isinstance(admission, Reject)
+            and admission.code is RejectCode.SESSION_ID_UNKNOWN
+            and request.method == "GET"
+        ):
+            query = {key: value for key, value in request.query.items() if key != "sid"}
+            return original(dataclasses.replace(request, query=query), *args)
+        return admission
+
+    around(patch, connection, "admit", admit)
+
+
+@fault()
+def refusals_have_no_body(patch: Patch) -> None:
+    patch.setattr(Reject, "body", property(lambda _self: b""))
+
+
+@fault()
+def the_application_cannot_refuse(patch: Patch) -> None:
+    async def refusal(_self: Connection, _request: Any, _cors: Any) -> None:
+        return None
+
+    patch.setattr(Connection, "_refusal", refusal)
+
+
+# Polling -------------------------------------------------------------------------------------------------------------
+
+
+@fault()
+def posts_are_answered_in_capitals(patch: Patch) -> None:
+    patch.setattr(connection, "OK", Answer(200, b"OK", connection.OK.headers))
+
+
+def change_answer(patch: Patch, change: Callable[[Answer], Answer]) -> None:
+    """Change every HTTP answer."""
+
+    async def send(original: Any, self: Connection, answer: Answer, **kwargs: Any) -> None:
+        await original(self, change(answer), **kwargs)
+
+    around(patch, Connection, "_send", send)
+
+
+def without_header(answer: Answer, *names: str) -> Answer:
+    kept = tuple((name, value) for name, value in answer.headers if name.lower() not in names)
+    return dataclasses.replace(answer, headers=kept)
+
+
+@fault()
+def polling_answers_are_html(patch: Patch) -> None:
+    def change(answer: Answer) -> Answer:
+        headers = tuple(
+            (name, "text/html" if value.startswith("text/plain") else value) for name, value in answer.headers
+        )
+        return dataclasses.replace(answer, headers=headers)
+
+    change_answer(patch, change)
+
+
+@fault()
+def polling_answers_may_be_stored(patch: Patch) -> None:
+    change_answer(patch, lambda answer: without_header(answer, "cache-control"))
+
+
+@fault()
+def no_cors_headers(patch: Patch) -> None:
+    def change(answer: Answer) -> Answer:
+        kept = tuple((name, value) for name, value in answer.headers if not name.lower().startswith("access-control"))
+        return dataclasses.replace(answer, headers=kept)
+
+    change_answer(patch, change)
+
+
+@fault()
+def compressed_for_all(patch: Patch) -> None:
+    around(patch, connection, "compress", lambda original, answer, _accepted: original(answer, "gzip"))
+
+
+@fault()
+def compressed_without_saying_so(patch: Patch) -> None:
+    around(
+        patch,
+        connection,
+        "compress",
+        lambda original, answer, accepted: without_header(original(answer, accepted), "content-encoding"),
+    )
+
+
+@fault()
+def the_second_packet_of_a_body_is_lost(patch: Patch) -> None:
+    def decode(original: Any, frame: Any, transport: Transport) -> Any:
+        packets = original(frame, transport)
+        return packets[:1] + packets[2:] if transport is Transport.POLLING else packets
+
+    around(patch, session, "_decode", decode)
+
+
+@fault()
+def packets_of_a_body_are_reversed(patch: Patch) -> None:
+    around(patch, session, "_decode", lambda original, *args: list(reversed(original(*args))))
+
+
+@fault()
+def bodies_have_no_limit(patch: Patch) -> None:
+    around(patch, Connection, "_receive_body", lambda original, self, most: original(self, most * 4))
+
+
+@fault()
+def an_invalid_body_is_forgiven(patch: Patch) -> None:
+    def decode(original: Any, frame: Any, transport: Transport) -> Any:
+        try:
+            return original(frame, transport)
+        except session.DecodeError:
+            if transport is Transport.WEBSOCKET:
+                raise
+            return []
+
+    around(patch, session, "_decode", decode)
+
+
+@fault()
+def a_second_get_takes_the_place_of_the_first(patch: Patch) -> None:
+    def begin(self: Session, _data: Any, _now: float) -> Any:
+        self._poll = Poll.WAITING
+        return ()
+
+    step(patch, State.POLLING, Input.POLL, Step(State.POLLING, begin))
+
+
+@fault()
+def a_get_does_not_wait(patch: Patch) -> None:
+    def begin(self: Session, _data: Any, _now: float) -> Any:
+        self._poll = Poll.WAITING if self._buffer.queued else Poll.NOOP
+        return ()
+
+    step(patch, State.POLLING, Input.POLL, Step(State.POLLING, begin))
+
+
+@fault()
+def binary_is_not_base64(patch: Patch) -> None:
+    def text(original: Any, frame: Any) -> str:
+        return original(frame) if isinstance(frame, str) else "b" + frame.hex()
+
+    around(patch, buffer, "polling_text", text)
+
+
+@fault()
+def only_one_packet_a_poll_and_the_rest_lost(patch: Patch) -> None:
+    def frames(original: Any, self: Any, most: int) -> list[str]:
+        return original(self, most)[:1]
+
+    around(patch, buffer.Buffer, "take_frames", frames)
+
+
+# WebSocket -----------------------------------------------------------------------------------------------------------
+
+
+@fault()
+def pongs_are_empty(patch: Patch) -> None:
+    around(patch, websocket.Ping, "response", lambda original, self: dataclasses.replace(original(self), payload=b""))
+
+
+@fault()
+def pings_get_no_pong(patch: Patch) -> None:
+    original = WebSocket._write_some
+
+    async def write_some(self: WebSocket) -> bool:
+        self._pong = None
+        return await original(self)
+
+    patch.setattr(WebSocket, "_write_some", write_some)
+
+
+@fault()
+def a_bad_frame_closes_nothing(patch: Patch) -> None:
+    def decode(original: Any, frame: Any, transport: Transport) -> Any:
+        try:
+            return original(frame, transport)
+        except session.DecodeError:
+            if transport is Transport.POLLING:
+                raise
+            return []
+
+    around(patch, session, "_decode", decode)
+
+
+@fault()
+def messages_have_no_limit(patch: Patch) -> None:
+    def init(original: Any, self: WebSocket, stream: Any, live: Any, max_payload: int, trailing: bytes) -> None:
+        original(self, stream, live, max_payload * 4, trailing)
+
+    around(patch, WebSocket, "__init__", init)
+
+
+@fault()
+def too_large_is_a_normal_close(patch: Patch) -> None:
+    around(patch, WebSocket, "_fail", lambda original, self, _code, detail: original(self, 1000, detail))
+
+
+@fault()
+def fragments_are_swapped(patch: Patch) -> None:
+    def join(original: Any, parts: Any, *, is_text: bool) -> Any:
+        return original(list(reversed(parts)), is_text=is_text)
+
+    around(patch, websocket, "_join", join)
+
+
+@fault()
+def text_is_sent_as_binary(patch: Patch) -> None:
+    patch.setattr(websocket, "_TEXT", websocket._BINARY)
+
+
+@fault()
+def no_closing_handshake(patch: Patch) -> None:
+    async def write_some(original: Any, self: WebSocket) -> bool:
+        if self._closing is not None:
+            self._scope.cancel()
+            return False
+        return await original(self)
+
+    around(patch, WebSocket, "_write_some", write_some)
+
+
+# Heartbeat -----------------------------------------------------------------------------------------------------------
+
+
+@fault()
+def no_pings(patch: Patch) -> None:
+    patch.setattr(heartbeat.Heartbeat, "ping_due", lambda _self, _now: False)
+
+
+@fault()
+def pings_say_something(patch: Patch) -> None:
+    patch.setattr(session, "PING", Outbound(("2hello",)))
+
+
+@fault()
+def pings_come_too_seldom(patch: Patch) -> None:
+    patch.setattr(
+        heartbeat.Heartbeat,
+        "start",
+        classmethod(lambda cls, interval, timeout, now: cls(interval * 4, timeout, now + interval * 4)),
+    )
+
+
+@fault()
+def silence_is_forgiven(patch: Patch) -> None:
+    patch.setattr(heartbeat.Heartbeat, "overdue", lambda _self, _now: False)
+
+
+@fault()
+def pongs_do_not_count(patch: Patch) -> None:
+    patch.setattr(Session, "_heard", lambda _self: None)
+
+
+@fault()
+def only_one_ping(patch: Patch) -> None:
+    def beat(original: Any, self: Any, now: float) -> Any:
+        return dataclasses.replace(original(self, now), ping_at=now + 1_000_000)
+
+    around(patch, heartbeat.Heartbeat, "beat", beat)
+
+
+# Upgrade -------------------------------------------------------------------------------------------------------------
+
+
+@fault()
+def the_probe_is_answered_without_its_word(patch: Patch) -> None:
+    patch.setattr(session, "PROBE_ANSWER", Outbound(("3",)))
+
+
+@fault()
+def the_pending_get_is_left_alone(patch: Patch) -> None:
+    def answer(self: Session, _data: Any, _now: float) -> Any:
+        self._control.append(session.PROBE_ANSWER)
+        return ()
+
+    step(patch, State.ATTACHED, Input.PROBE, Step(State.PROBED, answer))
+
+
+@fault()
+def an_upgrade_loses_what_waits(patch: Patch) -> None:
+    def finish(self: Session, data: Any, now: float) -> Any:
+        self._buffer.clear()
+        return Session._finish_upgrade(self, data, now)
+
+    step(patch, State.PROBED, Input.UPGRADE, Step(State.WEBSOCKET, finish))
+
+
+@fault()
+def an_upgrade_doubles_what_waits(patch: Patch) -> None:
+    def finish(self: Session, data: Any, now: float) -> Any:
+        for outbound in list(self._buffer._queue):
+            self._buffer.put(outbound)
+        return Session._finish_upgrade(self, data, now)
+
+    step(patch, State.PROBED, Input.UPGRADE, Step(State.WEBSOCKET, finish))
+
+
+@fault()
+def polling_goes_on_after_the_upgrade(patch: Patch) -> None:
+    def finish(self: Session, data: Any, now: float) -> Any:
+        events = Session._finish_upgrade(self, data, now)
+        self._poll = Poll.NONE
+        return events
+
+    step(patch, State.PROBED, Input.UPGRADE, Step(State.WEBSOCKET, finish))
+    real = Session._request
+
+    def request(self: Session, which: Input, now: float) -> Any:
+        if self.state is State.WEBSOCKET and which is Input.POLL:
+            self._poll = Poll.NOOP
+            return ()
+        return real(self, which, now)
+
+    patch.setattr(Session, "_request", request)
+
+    def admit(original: Any, request: Any, sessions: Any, config: EngineConfig) -> Any:
+        admission = original(request, sessions, config)
+        found = sessions.get(request.query.get("sid", ""))
+        if isinstance(admission, Reject) and found is not None and request.method == "GET" and not request.is_websocket:
+            return connection.Poll(found, ())
+        return admission
+
+    around(patch, connection, "admit", admit)
+
+
+@fault()
+def a_second_websocket_ends_the_first(patch: Patch) -> None:
+    async def upgrade(original: Any, self: Connection, request: Any, found: Live, *, refused: bool) -> Any:
+        if refused:
+            found.abort(CloseReason.TRANSPORT_CLOSE, "another WebSocket came")
+        return await original(self, request, found, refused=refused)
+
+    around(patch, Connection, "_upgrade", upgrade)
+
+
+@fault()
+def a_failed_probe_ends_the_session(patch: Patch) -> None:
+    def drop(self: Session, detail: str) -> Any:
+        return self._end(CloseReason.PARSE_ERROR, detail)
+
+    patch.setattr(Session, "_drop_candidate", drop)
+
+
+@fault()
+def a_probe_may_last_for_ever(patch: Patch) -> None:
+    step(patch, State.POLLING, Input.ATTACH, Step(State.ATTACHED, Session._nothing))
+
+
+@fault()
+def five_is_enough_for_an_upgrade(patch: Patch) -> None:
+    step(patch, State.ATTACHED, Input.UPGRADE, Step(State.WEBSOCKET, Session._finish_upgrade))
+
+
+# Close ---------------------------------------------------------------------------------------------------------------
+
+
+@fault()
+def the_clients_close_is_ignored_on_a_websocket(patch: Patch) -> None:
+    step(patch, State.WEBSOCKET, Input.FRAMED_CLOSE, Step(State.WEBSOCKET, Session._nothing))
+
+
+@fault()
+def the_clients_close_is_ignored_over_polling(patch: Patch) -> None:
+    step(patch, State.POLLING, Input.POLLED_CLOSE, Step(State.POLLING, Session._nothing))
+
+
+@fault()
+def a_lost_websocket_is_not_noticed(patch: Patch) -> None:
+    patch.setattr(Session, "lost", lambda _self, _reason, _detail: ())
+
+
+# Socket.IO -----------------------------------------------------------------------------------------------------------
+
+
+def change_sent(patch: Patch, change: Callable[[socketio.Packet], socketio.Packet | None]) -> None:
+    """Change the packets of the protocol's own: CONNECT, CONNECT_ERROR, DISCONNECT."""
+
+    def send(original: Any, self: Client, packet: socketio.Packet) -> None:
+        changed = change(packet)
+        if changed is not None:
+            original(self, changed)
+
+    around(patch, Client, "send_packet", send)
+
+
+@fault()
+def connect_is_answered_with_more(patch: Patch) -> None:
+    def change(packet: socketio.Packet) -> socketio.Packet:
+        if packet.type is not PacketType.CONNECT:
+            return packet
+        return socketio.Packet(packet.type, packet.namespace, {**packet.data, "name": "x"})
+
+    change_sent(patch, change)
+
+
+@fault()
+def the_sid_of_the_engine_is_that_of_the_socket(patch: Patch) -> None:
+    def send(original: Any, self: Client, packet: socketio.Packet) -> None:
+        if packet.type is PacketType.CONNECT:
+            packet = socketio.Packet(packet.type, packet.namespace, {"sid": self.live.sid})
+        original(self, packet)
+
+    around(patch, Client, "send_packet", send)
+
+
+@fault()
+def connect_comes_after_what_the_handler_emits(patch: Patch) -> None:
+    def accept(original: Any, self: Socket) -> None:
+        if self.stage is not socket.Stage.CONNECTING:
+            return
+        held, self._held = self._held, []
+        for outbound in held:
+            self.client.live.send(outbound)
+        original(self)
+
+    around(patch, Socket, "accept", accept)
+
+
+@fault()
+def an_unknown_namespace_closes_the_connection(patch: Patch) -> None:
+    def send(original: Any, self: Client, packet: socketio.Packet) -> None:
+        original(self, packet)
+        if packet.type is PacketType.CONNECT_ERROR:
+            self.live.close(CloseReason.FORCED_CLOSE, "an unknown namespace")
+
+    around(patch, Client, "send_packet", send)
+
+
+@fault()
+def an_unknown_namespace_is_served(patch: Patch) -> None:
+    def find(original: Any, self: Any, name: str) -> Any:
+        return original(self, name) or original(self, "/")
+
+    around(patch, app.Server, "find_namespace", find)
+
+
+@fault()
+def the_refusal_says_nothing(patch: Patch) -> None:
+    def reject(original: Any, self: Socket, _refused: Any) -> None:
+        original(self, socket.ConnectionRefused("", None))
+
+    around(patch, Socket, "reject", reject)
+
+
+@fault()
+def nobody_must_join(patch: Patch) -> None:
+    patch.setattr(Client, "next_deadline", property(lambda _self: None))
+    patch.setattr(Client, "tick", lambda _self, _now: None)
+
+
+@fault()
+def events_before_connect_are_ignored(patch: Patch) -> None:
+    patch.setattr(Client, "_find", lambda self, packet: self.sockets.get(packet.namespace))
+
+
+@fault()
+def a_second_connect_is_answered_again(patch: Patch) -> None:
+    def connect(original: Any, self: Client, packet: socketio.Packet) -> None:
+        found = self.sockets.get(packet.namespace)
+        if found is None:
+            original(self, packet)
+        else:
+            self.send_packet(socketio.Packet(PacketType.CONNECT, packet.namespace, {"sid": found.sid}))
+
+    around(patch, Client, "_connect", connect)
+    patch.setitem(client._RECEIVE, PacketType.CONNECT, Client._connect)
+
+
+@fault()
+def acks_have_the_next_id(patch: Patch) -> None:
+    around(patch, Socket, "acknowledge", lambda original, self, ack_id, result: original(self, ack_id + 1, result))
+
+
+@fault()
+def acks_come_twice(patch: Patch) -> None:
+    def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
+        original(self, ack_id, result)
+        original(self, ack_id, result)
+
+    around(patch, Socket, "acknowledge", acknowledge)
+
+
+@fault()
+def an_ack_of_nothing_is_not_sent(patch: Patch) -> None:
+    def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
+        if result is not None and result != ():
+            original(self, ack_id, result)
+
+    around(patch, Socket, "acknowledge", acknowledge)
+
+
+@fault()
+def acks_lose_their_second_argument(patch: Patch) -> None:
+    def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
+        original(self, ack_id, result[:1] if isinstance(result, tuple) else result)
+
+    around(patch, Socket, "acknowledge", acknowledge)
+
+
+@fault()
+def acks_go_to_the_root(patch: Patch) -> None:
+    def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
+        namespace, self.namespace = self.namespace, "/"
+        original(self, ack_id, result)
+        self.namespace = namespace
+
+    around(patch, Socket, "acknowledge", acknowledge)
+
+
+@fault()
+def callbacks_run_for_any_id(patch: Patch) -> None:
+    def resolve(self: AckTable, ack_id: int, sid: str, arguments: Any) -> bool:
+        pending = self._pending.get(ack_id) or next(iter(self._pending.values()), None)
+        if pending is None:
+            return False
+        pending.answered(sid, arguments)
+        return True
+
+    patch.setattr(AckTable, "resolve", resolve)
+
+
+@fault()
+def attachments_are_swapped(patch: Patch) -> None:
+    def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
+        return original([parts[0], *reversed(parts[1:])], **kwargs)
+
+    around(patch, Outbound, "message", message)
+
+
+@fault()
+def attachments_come_first(patch: Patch) -> None:
+    def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
+        return original([*parts[1:], parts[0]], **kwargs)
+
+    around(patch, Outbound, "message", message)
+
+
+@fault()
+def an_empty_attachment_is_left_out(patch: Patch) -> None:
+    def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
+        return original([part for part in parts if part != b""], **kwargs)
+
+    around(patch, Outbound, "message", message)
+
+
+@fault()
+def a_protocol_error_is_forgiven(patch: Patch) -> None:
+    patch.setattr(Client, "_violation", lambda _self, _detail: None)
+
+
+@fault()
+def leaving_a_namespace_closes_the_connection(patch: Patch) -> None:
+    def disconnect(original: Any, self: Client, packet: socketio.Packet) -> None:
+        original(self, packet)
+        self.live.close(CloseReason.FORCED_CLOSE, "a namespace was left")
+
+    around(patch, Client, "_disconnect", disconnect)
+    patch.setitem(client._RECEIVE, PacketType.DISCONNECT, Client._disconnect)
+
+
+@fault()
+def leaving_a_namespace_is_ignored(patch: Patch) -> None:
+    patch.setitem(client._RECEIVE, PacketType.DISCONNECT, lambda _self, _packet: None)
+
+
+@fault()
+def a_disconnect_by_the_server_is_not_told(patch: Patch) -> None:
+    change_sent(patch, lambda packet: None if packet.type is PacketType.DISCONNECT else packet)
+
+
+@fault()
+def a_failing_handler_closes_the_connection(patch: Patch) -> None:
+    async def report(original: Any, context: Any, name: str, error: Exception) -> Any:
+        await context.disconnect(close=True)
+        return await original(context, name, error)
+
+    around(patch, dispatch, "report", report)
+
+
+@fault()
+def the_disconnect_handler_runs_twice(patch: Patch) -> None:
+    async def handle(original: Any, *args: Any) -> None:
+        await original(*args)
+        await original(*args)
+
+    around(patch, dispatch, "handle_disconnect", handle)
+
+
+@fault()
+def events_are_answered_in_the_root(patch: Patch) -> None:
+    def template(original: Any, event: str, args: Any, _namespace: str) -> Any:
+        return original(event, args, "/")
+
+    around(patch, emitter, "_template", template)
+
+
+@fault()
+def names_of_numbers_are_refused(patch: Patch) -> None:
+    def event(original: Any, self: Client, packet: socketio.Packet) -> None:
+        if isinstance(packet.data[0], str):
+            original(self, packet)
+        else:
+            self._violation("the name of an event is a number")
+
+    around(patch, Client, "_event", event)
+    for which in (PacketType.EVENT, PacketType.BINARY_EVENT):
+        patch.setitem(client._RECEIVE, which, Client._event)
+
+
+@fault()
+def an_unknown_event_is_acknowledged(patch: Patch) -> None:
+    def event(original: Any, self: Client, packet: socketio.Packet) -> None:
+        found = self._find(packet)
+        if found is not None and packet.id is not None and found.routes.handlers.find(str(packet.data[0])) is None:
+            found.acknowledge(packet.id, None)
+        original(self, packet)
+
+    around(patch, Client, "_event", event)
+    for which in (PacketType.EVENT, PacketType.BINARY_EVENT):
+        patch.setitem(client._RECEIVE, which, Client._event)
+
+
+# Delivery ------------------------------------------------------------------------------------------------------------
+
+
+def change_selection(patch: Patch, select: Callable[..., Any]) -> None:
+    around(patch, RoomRegistry, "select", select)
+
+
+@fault()
+def skip_is_ignored(patch: Patch) -> None:
+    change_selection(
+        patch, lambda original, self, audience: original(self, dataclasses.replace(audience, skip=frozenset()))
+    )
+
+
+@fault()
+def only_one_is_skipped(patch: Patch) -> None:
+    change_selection(
+        patch,
+        lambda original, self, audience: original(
+            self, dataclasses.replace(audience, skip=frozenset(sorted(audience.skip)[:1]))
+        ),
+    )
+
+
+@fault()
+def a_union_delivers_twice(patch: Patch) -> None:
+    def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
+        if audience.rooms is None:
+            return original(self, audience)
+        chosen = [sid for room in audience.rooms for sid in self.members(room)]
+        return [sid for sid in chosen if sid not in audience.skip]
+
+    change_selection(patch, select)
+
+
+@fault()
+def nobody_named_is_everybody(patch: Patch) -> None:
+    def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
+        return original(self, audience if audience.rooms else dataclasses.replace(audience, rooms=None))
+
+    change_selection(patch, select)
+
+
+@fault()
+def an_unknown_room_is_everybody(patch: Patch) -> None:
+    def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
+        chosen = original(self, audience)
+        if not chosen and audience.rooms and not audience.skip:
+            return original(self, dataclasses.replace(audience, rooms=None))
+        return chosen
+
+    change_selection(patch, select)
+
+
+@fault()
+def only_the_first_room_counts(patch: Patch) -> None:
+    def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
+        rooms = audience.rooms
+        return original(self, dataclasses.replace(audience, rooms=rooms[:1] if rooms else rooms))
+
+    change_selection(patch, select)
+
+
+@fault()
+def rooms_are_never_left(patch: Patch) -> None:
+    patch.setattr(Socket, "leave", lambda _self, _rooms: None)
+
+
+@fault()
+def rooms_cannot_be_closed(patch: Patch) -> None:
+    patch.setattr(RoomRegistry, "close", lambda _self, _room: None)
+
+
+@fault()
+def who_is_gone_stays_in_the_rooms(patch: Patch) -> None:
+    def find(original: Any, self: LocalAdapter, gone: Socket) -> None:
+        del original
+        self.sockets.pop(gone.sid, None)
+
+    around(patch, LocalAdapter, "remove", find)
+    patch.setattr(
+        LocalAdapter,
+        "recipients",
+        lambda self, audience: [self.sockets[sid] for sid in self.registry.select(audience) if sid in self.sockets],
+    )
+
+
+@fault()
+def joining_joins_all_namespaces(patch: Patch) -> None:
+    def join(original: Any, self: Socket, rooms: Any) -> None:
+        wanted = list(rooms)
+        for other in self.client.sockets.values():
+            original(other, wanted)
+
+    around(patch, Socket, "join", join)
+
+
+@fault()
+def everybody_is_everybody_everywhere(patch: Patch) -> None:
+    def recipients(original: Any, self: Any, audience: Any) -> Any:
+        found = original(self, audience)
+        if audience.rooms is None:
+            for _name, adapter in self.server.adapters():
+                found.extend(s for s in adapter.sockets.values() if s not in found and s.sid not in audience.skip)
+        return found
+
+    around(patch, emitter.Emitter, "_recipients", recipients)
+
+
+@fault()
+def the_order_is_lost(patch: Patch) -> None:
+    def take(original: Any, self: buffer.Buffer) -> Any:
+        taken = original(self)
+        return list(reversed(taken))
+
+    around(patch, buffer.Buffer, "take", take)
+
+
+@fault()
+def the_answer_goes_to_the_one_who_was_asked(patch: Patch) -> None:
+    def answered(self: emitter.Callback, sid: str, arguments: Any) -> None:
+        self._socket.run_callback(self._handler, Context(self._socket, "ask"), sid, arguments)
+
+    patch.setattr(emitter.Callback, "answered", answered)
+
+
+# Robustness ----------------------------------------------------------------------------------------------------------
+
+
+@fault()
+def after_garbage_nobody_is_served(patch: Patch) -> None:
+    async def refuse(original: Any, self: Connection, status: int, detail: str) -> None:
+        await original(self, status, detail)
+        object.__setattr__(self._server.options, "max_connections", 0)
+
+    around(patch, Connection, "_refuse_syntax", refuse)
+
+
+@fault()
+def after_a_protocol_error_nobody_is_served(patch: Patch) -> None:
+    def violation(original: Any, self: Client, detail: str) -> None:
+        original(self, detail)
+        object.__setattr__(self.server.options, "max_connections", 0)
+
+    around(patch, Client, "_violation", violation)
