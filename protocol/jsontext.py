@@ -213,7 +213,8 @@ def _too_deep(text: str, position: int) -> int | None:
 
 def _decode_error(error: Exception, text: str, position: int) -> DecodeError:
     if isinstance(error, json.JSONDecodeError):
-        return DecodeError(f"The JSON text is not valid: {error.msg[:1].lower()}{error.msg[1:]}", error.pos)
+        problem = error.msg.removesuffix(" at")  # some of its messages expect the place behind them
+        return DecodeError(f"The JSON text is not valid: {problem[:1].lower()}{problem[1:]}", error.pos)
     if isinstance(error, StopIteration):
         return DecodeError("The JSON text is not valid: a value is missing", error.value)
     if isinstance(error, _LiteralError):
