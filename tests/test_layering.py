@@ -22,6 +22,9 @@ WORLD = {"trio", "anyio", "asyncio", "time", "datetime", "threading", "socket", 
 CHANCE = {"random", "secrets"}
 OTHER_IMPLEMENTATIONS = {"socketio", "engineio", "flask_socketio"}
 
+FOREIGN = ROOT / "conformance" / "fixtures"
+"""Programs for other servers; no part of the package."""
+
 
 @dataclass(frozen=True, slots=True)
 class Layer:
@@ -106,7 +109,8 @@ def layer_of(path: Path) -> Layer:
 
 
 def modules(*folders: str) -> list[Path]:
-    return sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    return sorted(path for path in found if FOREIGN not in path.parents)
 
 
 def complaint(found: Import) -> str | None:
@@ -189,6 +193,7 @@ def test_only_tests_and_benchmarks_know_other_implementations() -> None:
         str(found)
         for path in sorted(ROOT.rglob("*.py"))
         if (top := path.relative_to(ROOT).parts[0]) not in aside and not top.startswith(".") and top != "build"
+        if FOREIGN not in path.parents
         for found in imports_of(path)
         if found.top in OTHER_IMPLEMENTATIONS
     ]
