@@ -8,6 +8,7 @@ from trio_socketio import __version__
 from trio_socketio.conformance import command, fixture
 from trio_socketio.demo.app import create_server
 from trio_socketio.program import log_to_terminal, port_number, run
+from trio_socketio.wire import explain_command, reading
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +37,8 @@ def parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--verbose", action="store_true", help="log what happens")
     demo.set_defaults(run=_demo)
+
+    explain_command.add_command(commands, open_recording=reading.open_recording)
 
     judging = commands.add_parser(
         "conformance",
