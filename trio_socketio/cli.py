@@ -8,7 +8,7 @@ from trio_socketio import __version__
 from trio_socketio.conformance import command, fixture
 from trio_socketio.demo.app import create_server
 from trio_socketio.program import log_to_terminal, port_number, run
-from trio_socketio.wire import explain_command, reading
+from trio_socketio.wire import explain_command, reading, tap_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +39,8 @@ def parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     explain_command.add_command(commands, open_recording=reading.open_recording)
+
+    tap_command.add_command(commands)
 
     judging = commands.add_parser(
         "conformance",
