@@ -120,7 +120,8 @@ def parse_request(
         trusted_proxies: Networks of the proxies to believe, such as `EngineConfig.proxy_networks`.
 
     Raises:
-        BadRequest: The method, target, host or a header breaks HTTP, or the query has more than 64 fields.
+        BadRequest: The method, target, host or a header breaks HTTP, the end of the body is ambiguous, or the query has more
+            than 64 fields.
     """
     if not TOKEN.fullmatch(method):
         raise BadRequest(f"the method {method[:40]!r} is not a token")
@@ -128,6 +129,9 @@ def parse_request(
     for name, value in lowered:
         if not TOKEN.fullmatch(name) or _FORBIDDEN_IN_VALUE.search(value):
             raise BadRequest(f"the header {name[:40]!r} has characters that HTTP forbids")
+    if {"content-length", "transfer-encoding"} <= {name for name, _ in lowered}:
+        # A proxy in front may believe the other one, and see other requests than we do (RFC 9112, section 6.3).
+        raise BadRequest("the request says twice, and differently, where its body ends")
     authority, path, query_string = _split_target(method, target)
     try:
         fields = parse_qsl(query_string, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
