@@ -27,6 +27,20 @@ class Dialect:
         """Return the frames that it sends then."""
         return self._frames(content, "message-back")
 
+    def same(self, frame: str | bytes, expected: str | bytes) -> bool:
+        """Return whether a frame is the expected one: JSON is compared by its values, however a server writes it."""
+        if frame == expected:
+            return True
+        if not self.socketio or isinstance(frame, bytes) or isinstance(expected, bytes):
+            return False
+        prefix, bracket, payload = expected.partition("[")
+        if not frame.startswith(prefix + bracket):
+            return False
+        try:
+            return bool(json.loads(frame[len(prefix) :]) == json.loads(bracket + payload))
+        except ValueError:
+            return False
+
     def _frames(self, content: str | bytes, event: str) -> list[str | bytes]:
         if not self.socketio:
             return [content if isinstance(content, bytes) else f"4{content}"]

@@ -204,6 +204,8 @@ class HTTPConnection:
 
     async def send_raw(self, data: bytes) -> None:
         """Send bytes that need not be a request at all; `receive` then reads the answer to a GET."""
+        if self._http.our_state is h11.DONE:
+            self._http.start_next_cycle()
         if self._http.our_state is h11.IDLE:  # whatever is sent, a response to a request is what may come back
             self._http.send(h11.Request(method="GET", target="/", headers=[("host", self._host)]))
             self._http.send(h11.EndOfMessage())

@@ -35,7 +35,7 @@ class Result:
     left_out: int = 0
     """How many entries in the middle were not kept."""
     reruns: int = 0
-    """How often it was run again because the suite itself had been late (see `trio_socketio.conformance.runner`)."""
+    """How often it was run again because the machine or the server had been late (see `trio_socketio.conformance.runner`)."""
 
 
 BINDING: Final = (Level.MUST, Level.SHOULD)

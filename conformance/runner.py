@@ -3,19 +3,21 @@
 Every case has connections of its own and a time by which it must have ended. Those that the protocol makes wait longest
 begin first, so that the others run meanwhile.
 
-The server's intervals may be short, and the suite's own machine busy: a pong that leaves late, because this process was not
-given a processor in time, is no fault of the server. So the runner watches how punctual its own clock is; a case that
-failed while it was late runs again, alone. A server's fault fails then too.
+The server's intervals may be short, and the machine busy: a pong that leaves late because this process was not given a
+processor, or that is read late because the server was not, is no fault of the server. So the runner watches how punctual
+both are: its own clock, and how long the server takes for a small request. A case that failed while either was late runs
+again, alone. A server's fault fails then too.
 """
 
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 import trio
 from trio_socketio.conformance.case import Area, Case
-from trio_socketio.conformance.peer import PeerError
+from trio_socketio.conformance.peer import HTTPConnection, PeerError
 from trio_socketio.conformance.results import Outcome, Result, Verdict
 from trio_socketio.conformance.target import Target
 from trio_socketio.conformance.trial import Failure, Skipped, Trial
@@ -26,31 +28,65 @@ GRACE: Final = 6
 TICK: Final = 0.01
 """Seconds between two looks at the clock."""
 
+PULSE: Final = 0.05
+"""Seconds between two small requests."""
+
 LATE: Final = 0.05
-"""Seconds by which the suite may be late and still blame the server; a quarter of the shortest ping timeout in use."""
+"""Seconds by which either may be late before a failure is doubted; a quarter of the shortest ping timeout in use."""
 
 RERUNS: Final = 2
-"""How often a case runs again because the suite was late."""
+"""How often a case runs again because one of them was late."""
 
 Observer = Callable[[Result], None]
 
 
 class Punctuality:
-    """Watches whether this process runs when it wants to."""
+    """Watches whether this process, and the server, run when they want to.
 
-    def __init__(self) -> None:
+    Args:
+        target: The server.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._late = -math.inf
+        self._asked: float | None = None
+        self._question = target.peer().target(transport="none")  # refused with no more than a look
 
     async def watch(self) -> None:
         """Look at the clock for ever."""
         while True:
             due = trio.current_time() + TICK
             await trio.sleep_until(due)
-            if trio.current_time() - due > LATE:
-                self._late = trio.current_time()
+            self._compare(due)
+
+    async def ask(self) -> None:
+        """Ask the server for something small for ever; a server that does not answer is asked again on another connection."""
+        while True:
+            peer = self._target.peer()
+            with suppress(PeerError):
+                async with peer.http() as connection:
+                    while True:
+                        await self._ask(connection)
+                        await trio.sleep(PULSE)
+            self._asked = None
+            await trio.sleep(PULSE)
+
+    async def _ask(self, connection: HTTPConnection) -> None:
+        self._asked = trio.current_time()
+        await connection.request("GET", self._question)
+        self._compare(self._asked)
+        self._asked = None
+
+    def _compare(self, due: float) -> None:
+        now = trio.current_time()
+        if now - due > LATE:
+            self._late = now
 
     def late_since(self, moment: float) -> bool:
-        """Return whether it was late at any time after a moment of trio's clock."""
+        """Return whether one of the two was late at any time after a moment of trio's clock."""
+        if self._asked is not None:
+            self._compare(self._asked)
         return self._late >= moment
 
 
@@ -91,7 +127,7 @@ async def run(
             keep(Result(case, Outcome.SKIPPED, 0.0, obstacle))
     waiting.sort(key=lambda case: case.wait(target), reverse=True)
 
-    punctuality = Punctuality()
+    punctuality = Punctuality(target)
     again: list[Result] = []
     queue = iter(waiting)
 
@@ -106,6 +142,7 @@ async def run(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(punctuality.watch)
+        nursery.start_soon(punctuality.ask)
         if interrupted is not None:
             nursery.start_soon(_cancel_when, interrupted, nursery.cancel_scope)
         await _together(work, jobs)

@@ -66,6 +66,17 @@ SIO_SUITE: Final = _socket("Test suite", "test-suite")
 SIO_ORDER: Final = Section(
     "Socket.IO documentation", '"Message ordering"', "https://socket.io/docs/v4/delivery-guarantees#message-ordering"
 )
+SIO_ROOMS: Final = Section("Socket.IO documentation", '"Rooms"', "https://socket.io/docs/v4/rooms/")
+SIO_BROADCAST: Final = Section(
+    "Socket.IO documentation", '"Broadcasting events"', "https://socket.io/docs/v4/broadcasting-events/"
+)
+
+FETCH_CORS: Final = Section(
+    "Fetch standard", '"HTTP-CORS protocol"', "https://fetch.spec.whatwg.org/#http-cors-protocol"
+)
+FETCH_PREFLIGHT: Final = Section(
+    "Fetch standard", '"CORS-preflight fetch"', "https://fetch.spec.whatwg.org/#cors-preflight-fetch"
+)
 
 FIXTURE: Final = Section("The fixture of this suite", "docs/conformance.md", "docs/conformance.md#the-fixture")
 """What no specification demands, but the events of the fixture, which every implementation can offer, show."""

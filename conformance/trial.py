@@ -3,7 +3,8 @@
 import json
 import secrets
 from collections.abc import Sequence
-from typing import Final, NoReturn
+from enum import Enum
+from typing import Final, Literal, NoReturn, overload
 
 import trio
 from trio_socketio.conformance.case import Need
@@ -133,6 +134,12 @@ class Trial:
         open_packet(engineio.decode_packet(await websocket.receive()))
         return websocket
 
+    @overload
+    async def open(self, transport: Literal["polling"]) -> Polling: ...
+    @overload
+    async def open(self, transport: Literal["websocket"]) -> WebSocketPeer: ...
+    @overload
+    async def open(self, transport: str) -> Session: ...
     async def open(self, transport: str) -> Session:
         """Open a session over either transport, ready to have messages sent back."""
         session: Session = await (self.open_polling() if transport == "polling" else self.open_websocket())
@@ -198,11 +205,13 @@ class Trial:
         """Fail unless a message that was sent comes back next."""
         expected = self.dialect.back(content)
         while pass_over:
-            if await self.next(session) == expected[0]:
+            if self.dialect.same(await self.next(session), expected[0]):
                 expected = expected[1:]
                 break
         for frame in expected:
-            self.equal(await self.next(session), frame, "the next frame")
+            came = await self.next(session)
+            if not self.dialect.same(came, frame):
+                raise Failure(f"the next frame is {_shown(came)}", f"the next frame is {_shown(frame)}")
 
     async def also_join(self, client: SocketIOPeer, namespace: str, auth: JSON = None) -> None:
         """Join one more namespace on a connection, and pass over what the server says by way of welcome."""
@@ -345,6 +354,10 @@ def _shown(value: object) -> str:
     if isinstance(value, (str, bytes)):
         text = shown(value)
         return text if isinstance(value, bytes) else f'"{text}"'
+    if isinstance(value, Enum):
+        return value.name
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_shown, value))})"
     try:
         return shown(json.dumps(value, ensure_ascii=False))
     except TypeError:

@@ -124,7 +124,7 @@ def _case(result: Result) -> Iterator[str]:
     link = f'<a href="{_text(case.section.url)}">{_text(str(case.section))}</a>'
     yield f"<div><dt>read</dt><dd>{link}</dd></div>"
     if result.reruns:
-        yield _row_of("again", f"run {result.reruns + 1} times, because the machine of the suite was late")
+        yield _row_of("again", f"run {result.reruns + 1} times, because the machine or the server was late")
     yield "</dl>"
     if result.entries:
         yield from _transcript(result.entries, result.left_out)

@@ -204,7 +204,9 @@ def _closing(verdict: Verdict, paint: Painter, deviations: Deviations | None) ->
         yield paint("The run was interrupted; these are the cases that had ended.", Style.WARNING)
     again = [result for result in verdict.results if result.reruns]
     if again:
-        yield f"{len(again)} of them ran again, because this machine was late: " + ", ".join(r.case.id for r in again)
+        yield f"{len(again)} of them ran again, because this machine or the server was late: " + ", ".join(
+            r.case.id for r in again
+        )
     binding = [verdict.tally(level=level) for level in (Level.MUST, Level.SHOULD)]
     if verdict.conforms:
         yield paint("Every MUST and SHOULD that was run holds.", Style.GOOD, Style.STRONG)
