@@ -123,15 +123,32 @@ class Member:
             Failure: The connection has ended, or none comes.
         """
         try:
+            return await self._next()
+        except Silence as silence:
+            raise Failure(f"{self.name!r}: {silence}") from silence
+
+    async def _next(self) -> Packet:
+        try:
             return await self.inbox.next()
+        except Silence:
+            raise
         except PeerError as error:
             raise Failure(f"{self.name!r}: {error}") from error
 
+    async def await_packet(self, event: str) -> list[Packet]:
+        """Return the next event of this name, in whatever namespace, as a list; or none, if it does not come in time."""
+        with suppress(Silence):
+            while True:
+                packet = await self._next()
+                if _is_named(packet, event):
+                    return [packet]
+        return []
+
     async def await_event(self, event: str) -> list[JSON]:
-        """Return the arguments of the next event of this name; what comes before is passed over."""
+        """Return the arguments of the next event of this name; what comes before it is passed over."""
         while True:
             packet = await self.next()
-            if _is_event(packet, event, self._namespace):
+            if packet.namespace == self._namespace and _is_named(packet, event):
                 return list(packet.data[1:])
 
     async def fence(self) -> list[Packet]:
@@ -153,7 +170,8 @@ class Member:
 
     async def heard(self, event: str) -> list[list[JSON]]:
         """Return the arguments of every event of this name that the server has sent so far, in order."""
-        return [list(packet.data[1:]) for packet in await self.fence() if _is_event(packet, event, self._namespace)]
+        sent = [packet for packet in await self.fence() if packet.namespace == self._namespace]
+        return [list(packet.data[1:]) for packet in sent if _is_named(packet, event)]
 
     async def rooms(self) -> list[str]:
         """Return the rooms that the server says the client is in, sorted."""
@@ -164,9 +182,8 @@ class Member:
                 return sorted(packet.data[0])
 
 
-def _is_event(packet: Packet, event: str, namespace: str) -> bool:
-    is_event = packet.type in (PacketType.EVENT, PacketType.BINARY_EVENT)
-    return is_event and packet.namespace == namespace and packet.data[0] == event
+def _is_named(packet: Packet, event: str) -> bool:
+    return packet.type in (PacketType.EVENT, PacketType.BINARY_EVENT) and bool(packet.data[0] == event)
 
 
 class Circle:
@@ -246,10 +263,11 @@ class Circle:
         event = event or self._trial.unique("event")
         reached = frozenset(reaches)
         await self[sender].emit("deliver", dict(options), event, *args)
+        due = {name: await self._members[name].await_packet(event) for name in sorted(reached)}
         packets = {sender: await self[sender].fence()}
         packets.update({name: await member.fence() for name, member in self._members.items() if name != sender})
         for name, sent in packets.items():
-            got = [packet for packet in sent if isinstance(packet.data, list) and packet.data[:1] == [event]]
+            got = [packet for packet in (*due.get(name, ()), *sent) if _is_named(packet, event)]
             expected = 1 if name in reached else 0
             self._trial.equal(len(got), expected, f"how often {name!r} got the event that went to {dict(options)}")
             for packet in got:

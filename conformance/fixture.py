@@ -58,8 +58,8 @@ async def _refuse_who_asks_for_it(request: Request) -> None:
 
 def _add_handlers(namespace: Namespace) -> None:
     """Register everything that the contract lists."""
-    for handler in (connect, disconnect):
-        namespace.on(handler.__name__, handler)
+    namespace.on("connect", connect)
+    namespace.on("disconnect", disconnect)
     for event, handler in _EVENTS.items():
         namespace.on(event, handler)
 

@@ -329,10 +329,11 @@ class Trial:
 
     async def expect_served(self) -> None:
         """Fail unless a well-behaved client is served now: it opens a session, and its message comes back."""
-        transport = "polling" if Need.WEBSOCKET in self.target.lacks else "websocket"
+        lacks = self.target.lacks
         try:
-            session = await self.open(transport)
-            if Need.ECHO not in self.target.lacks:
+            session = await (self.open_polling() if Need.WEBSOCKET in lacks else self.open_websocket())
+            if Need.ECHO not in lacks:
+                await self.enter(session)
                 await self.echo(session, "still there?")
         except (PeerError, Failure) as error:
             raise Failure(

@@ -142,10 +142,24 @@ async def polling_post(trial: Trial) -> None:
     EIO_HANDSHAKE,
     Need.POLLING,
     title="A PUT opens no session",
-    expected="status 400",
-    why="The handshake is a GET, and the published suite of the protocol asks for this status.",
+    expected="status 400, 405 or 501",
+    why="The handshake is a GET.",
 )
 async def polling_put(trial: Trial) -> None:
+    response = await polled(trial, "EIO=4&transport=polling", "PUT")
+    trial.within(response.status, (400, 405, 501), "the status")
+
+
+@case(
+    "eio.handshake.polling.put-status",
+    Level.SHOULD,
+    EIO_HANDSHAKE,
+    Need.POLLING,
+    title="A PUT without a sid is refused as every other bad handshake is",
+    expected="status 400",
+    why="The published suite of the protocol asks for this status.",
+)
+async def polling_put_status(trial: Trial) -> None:
     trial.refused(await polled(trial, "EIO=4&transport=polling", "PUT"))
 
 
