@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TOOLS := $(shell command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && echo tests/interop/node_modules/.stamp)
 
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test lint types format conformance-matrix clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make types   check the types with mypy and pyright"
 	@echo "make format  rewrite the code in the project's format"
 	@echo "make clean   remove what the other commands made"
+	@echo "make conformance-matrix  judge this server, Node's and python-socketio's, and write the table of docs/conformance.md"
 
 demo: $(VENV)/.stamp-package
 	@$(BIN)/python -m trio_socketio demo --host $(HOST) --port $(PORT)
@@ -46,8 +47,11 @@ types: $(VENV)/.stamp-lint
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python usage.py readme_*.py
 	cd build/types && ../../$(BIN)/pyright --pythonpath ../../$(BIN)/python
 
+conformance-matrix: $(VENV)/.stamp-package
+	@$(BIN)/python -m trio_socketio.conformance.matrix
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info tests/interop/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info tests/interop/node_modules conformance/fixtures/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.stamp-venv:
