@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-NODE_TOOLS := $(shell command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && echo tests/interop/node_modules/.stamp)
+NODE_TOOLS := $(shell command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && echo tests/interop/node_modules/.stamp conformance/fixtures/node/node_modules/.stamp)
 
 .PHONY: help demo test lint types format conformance-matrix clean
 .DELETE_ON_ERROR:
@@ -79,4 +79,9 @@ $(VENV)/.stamp-lint: $(VENV)/.stamp-package
 tests/interop/node_modules/.stamp: tests/interop/package.json tests/interop/package-lock.json
 	@echo "installing the JavaScript client"
 	@cd tests/interop && npm ci --silent
+	@touch $@
+
+conformance/fixtures/node/node_modules/.stamp: conformance/fixtures/node/package.json conformance/fixtures/node/package-lock.json
+	@echo "installing Node's Socket.IO server, another one to judge"
+	@cd conformance/fixtures/node && npm ci --silent
 	@touch $@

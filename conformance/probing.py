@@ -1,7 +1,9 @@
 """Finds out what a server is before it is judged: its transports, its intervals, and how it sends messages back."""
 
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVarTuple
 
 import trio
 from trio_socketio.conformance.case import Need
@@ -15,6 +17,8 @@ from trio_socketio.protocol.socketio import PacketType
 
 ECHOES = 3
 """Messages that must have come back before a server is taken to have no acknowledgement for an event."""
+
+Ts = TypeVarTuple("Ts")
 
 CONTRACT = 1
 """The version of the fixture's contract that the cases are written for."""
@@ -31,7 +35,7 @@ async def probe(dial: Dial, path: str, host: str, *, engine_only: bool = False, 
         dial: Opens a connection to it.
         path: Where Engine.IO lives.
         host: The value of the Host header.
-        engine_only: Whether it speaks Engine.IO alone, and echoes.
+        engine_only: That it speaks Engine.IO alone, and echoes.
         timeout: Seconds to wait for each answer.
 
     Raises:
@@ -41,7 +45,9 @@ async def probe(dial: Dial, path: str, host: str, *, engine_only: bool = False, 
     dialect = ECHO if engine_only else EVENTS
     target = Target(dial, path, host, dialect, timeout, unknown)
     target = await _with_transports(target)
-    return await (_with_echo(target) if engine_only else _with_socketio(target))
+    if engine_only:  # that it sends messages back is then said, and not asked
+        return replace(target, lacks=target.lacks | {Need.SOCKETIO, Need.CUSTOM, Need.FIXTURE})
+    return await _with_socketio(target)
 
 
 async def _with_transports(target: Target) -> Target:
@@ -69,24 +75,18 @@ async def _with_transports(target: Target) -> Target:
     return replace(target, handshake=handshakes[0], lacks=frozenset(lacks))
 
 
-async def _with_echo(target: Target) -> Target:
-    lacks = {Need.SOCKETIO, Need.CUSTOM, Need.FIXTURE}
-    if not await _sends_back(target):
-        lacks.add(Need.ECHO)
-    return replace(target, lacks=target.lacks | lacks)
-
-
 async def _with_socketio(target: Target) -> Target:
-    if not await _sends_back(target):
-        speaks = await _joins(target, "/")
-        lacks = {Need.ECHO, Need.FIXTURE} if speaks else {Need.ECHO, Need.FIXTURE, Need.SOCKETIO, Need.CUSTOM}
-        if speaks and not await _joins(target, "/custom"):
-            lacks.add(Need.CUSTOM)
+    if not await _anywhere(target, _sends_back):
+        lacks = {Need.ECHO, Need.FIXTURE}
+        if not await _anywhere(target, _joins, "/"):
+            lacks |= {Need.SOCKETIO, Need.CUSTOM}
+        elif not await _anywhere(target, _joins, "/custom"):
+            lacks |= {Need.CUSTOM}
         return replace(target, lacks=target.lacks | lacks)
-    if not await _joins(target, "/custom"):
-        target = replace(target, lacks=target.lacks | {Need.CUSTOM})
-    contract = await _contract(target)
-    if not isinstance(contract, dict) or contract.get("version") != CONTRACT or Need.CUSTOM in target.lacks:
+    if not await _anywhere(target, _joins, "/custom"):
+        return replace(target, lacks=target.lacks | {Need.CUSTOM, Need.FIXTURE})
+    contract = await _anywhere(target, _contract)
+    if not isinstance(contract, dict) or contract.get("version") != CONTRACT:
         return replace(target, lacks=target.lacks | {Need.FIXTURE})
     return replace(
         target,
@@ -100,14 +100,24 @@ def _seconds(milliseconds: JSON, otherwise: float) -> float:
     return milliseconds / 1000 if is_number else otherwise
 
 
-async def _sends_back(target: Target) -> bool:
-    """Whether a message of each kind comes back."""
+async def _anywhere(target: Target, question: "Callable[[Target, str, *Ts], Awaitable[JSON]]", *args: *Ts) -> JSON:
+    """Ask something over each transport that is offered, until there is an answer; a broken one must not hide what is there."""
+    for transport, need in (("websocket", Need.WEBSOCKET), ("polling", Need.POLLING)):
+        if need not in target.lacks:
+            answer = await question(target, transport, *args)
+            if answer:
+                return answer
+    return None
+
+
+async def _sends_back(target: Target, transport: str) -> bool:
+    """Whether a message comes back."""
     peer = target.peer()
     comes_back = True
     try:
         async with trio.open_nursery() as nursery:
             trial = Trial(target, peer, nursery)
-            session = await trial.open(_transport(target))
+            session = await trial.open(transport)
             await trial.echo(session, "hello")
     except* (PeerError, Failure):
         comes_back = False
@@ -116,10 +126,10 @@ async def _sends_back(target: Target) -> bool:
     return comes_back
 
 
-async def _joins(target: Target, namespace: str) -> bool:
+async def _joins(target: Target, transport: str, namespace: str) -> bool:
     peer = target.peer()
     try:
-        await peer.join(namespace, transport=_transport(target))
+        await peer.join(namespace, transport=transport)
     except PeerError:
         return False
     finally:
@@ -127,7 +137,7 @@ async def _joins(target: Target, namespace: str) -> bool:
     return True
 
 
-async def _contract(target: Target) -> JSON:
+async def _contract(target: Target, transport: str) -> JSON:
     """Return what the server says of the fixture's contract; None if it says nothing.
 
     A server without these events gives no acknowledgement. So messages follow the question; when all of them have come back, the
@@ -135,7 +145,7 @@ async def _contract(target: Target) -> JSON:
     """
     peer = target.peer()
     try:
-        client = await peer.join(transport=_transport(target))
+        client = await peer.join(transport=transport)
         await client.emit("conformance", id=1)
         for number in range(ECHOES):
             await client.emit("message", number)
@@ -157,7 +167,3 @@ async def _ack_before(client: SocketIOPeer, event: list[JSON]) -> JSON:
             return packet.data[0] if packet.data else None
         if packet.data == event:
             return None
-
-
-def _transport(target: Target) -> str:
-    return "polling" if Need.WEBSOCKET in target.lacks else "websocket"

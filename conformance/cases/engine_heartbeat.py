@@ -1,8 +1,11 @@
 """The heartbeat: the server pings, the client answers, and whoever falls silent is given up."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 import trio
 from trio_socketio.conformance.case import Level, Need, case
-from trio_socketio.conformance.peer import Closed, Polling, WebSocketPeer
+from trio_socketio.conformance.peer import Polling, WebSocketPeer
 from trio_socketio.conformance.sections import EIO_HEARTBEAT
 from trio_socketio.conformance.target import Target
 from trio_socketio.conformance.trial import BAD_REQUEST, Session, Trial
@@ -12,6 +15,8 @@ EARLY = 0.8
 
 LATE = 1.75
 """Ping timeouts after which a silent client must have been given up: timers may be late, and so may the suite."""
+
+SessionT = TypeVar("SessionT", bound=Session)
 
 
 def _one_ping(target: Target) -> float:
@@ -144,9 +149,7 @@ async def repeated_polling_pings(trial: Trial) -> None:
 )
 async def silent_websocket(trial: Trial) -> None:
     session = _patient(trial, await trial.open("websocket"))
-    pinged = await _ping(session)
-    await trial.expect_closed(session)
-    _expect_given_up_in_time(trial, trio.current_time() - pinged)
+    await _expect_given_up(trial, await _ping(session), trial.expect_closed, session)
 
 
 @case(
@@ -161,20 +164,30 @@ async def silent_websocket(trial: Trial) -> None:
 )
 async def silent_polling(trial: Trial) -> None:
     session = await trial.open("polling")
-    pinged = await _ping(session)
-    while True:
-        response = await session.get()
-        if response.status == BAD_REQUEST or response.text == "1":
-            break
-    _expect_given_up_in_time(trial, trio.current_time() - pinged)
+    await _expect_given_up(trial, await _ping(session), _poll_to_the_end, session)
     await trial.expect_unknown(session)
 
 
-def _expect_given_up_in_time(trial: Trial, seconds: float) -> None:
+async def _poll_to_the_end(session: Polling) -> None:
+    while True:
+        response = await session.get()
+        if response.status == BAD_REQUEST or response.text == "1":
+            return
+
+
+async def _expect_given_up(
+    trial: Trial, pinged: float, end: Callable[[SessionT], Awaitable[object]], session: SessionT
+) -> None:
+    """Wait for the end of a session; fail unless it comes a ping timeout after a ping."""
     timeout = trial.target.ping_timeout
-    expected = f"it ends after {timeout:g} s"
-    trial.check(seconds >= timeout / 2, f"the session ended {seconds:.3f} s after the ping already", expected)
-    trial.check(seconds <= LATE * timeout, f"the session ended {seconds:.3f} s after the ping only", expected)
+    expected = f"it ends {timeout:g} s after the ping"
+    with trio.move_on_at(pinged + 2 * LATE * timeout):
+        await end(session)
+        seconds = trio.current_time() - pinged
+        trial.check(seconds >= timeout / 2, f"the session ended {seconds:.3f} s after the ping already", expected)
+        trial.check(seconds <= LATE * timeout, f"the session ended {seconds:.3f} s after the ping only", expected)
+        return
+    trial.fail(f"the session goes on {2 * LATE * timeout:g} s after the ping", expected)
 
 
 @case(
@@ -339,9 +352,4 @@ async def upgraded(trial: Trial) -> None:
 )
 async def upgraded_silence(trial: Trial) -> None:
     session = _patient(trial, await trial.upgrade(await trial.open("polling")))
-    pinged = await _ping(session)
-    try:
-        while True:
-            await session.receive()
-    except Closed:
-        _expect_given_up_in_time(trial, trio.current_time() - pinged)
+    await _expect_given_up(trial, await _ping(session), trial.expect_closed, session)

@@ -80,6 +80,20 @@ async def no_probe(trial: Trial) -> None:
 
 
 @case(
+    "eio.upgrade.failed.unprobed",
+    Level.MAY,
+    EIO_UPGRADE,
+    Need.UPGRADE,
+    Need.ECHO,
+    title="An upgrade packet without a probe costs the WebSocket, not the session",
+    expected="the WebSocket is closed after 5, and polling goes on",
+    why="The probe is how both sides know that the WebSocket carries frames both ways.",
+)
+async def unprobed(trial: Trial) -> None:
+    await _fails(trial, ["5"])
+
+
+@case(
     "eio.upgrade.failed.lost",
     Level.MUST,
     EIO_UPGRADE,

@@ -8,6 +8,7 @@ from trio_socketio.conformance.sections import (
     SIO_CONNECT,
     SIO_DATA,
     SIO_ENCODING,
+    SIO_ROOMS,
 )
 from trio_socketio.conformance.trial import Trial
 from trio_socketio.protocol.socketio import PacketType
@@ -113,6 +114,28 @@ async def rooms_are_apart(trial: Trial) -> None:
     await client.emit("deliver", {"to": room}, "news", namespace="/custom")
     packets = await trial.packets(client, "/custom") + await trial.packets(client)
     trial.same([[packet.namespace, packet.data] for packet in packets], [["/custom", ["news"]]], "what came")
+
+
+@case(
+    "sio.namespace.rooms.joined",
+    Level.MUST,
+    SIO_ROOMS,
+    Need.WEBSOCKET,
+    Need.FIXTURE,
+    title="Who joins a room in one namespace has joined it in that namespace alone",
+    expected="an event for the room in /custom does not reach a client that joined it in /, and is in both namespaces",
+    why="Rooms guard what a client may hear: joining one elsewhere must not open it.",
+)
+async def rooms_are_joined_apart(trial: Trial) -> None:
+    client, sender = await trial.join(), await trial.join("/custom")
+    await trial.also_join(client, "/custom")
+    room = trial.unique("room")
+    await client.emit("join", room)
+    await trial.fence(client)
+    await sender.emit("deliver", {"to": room}, "news", namespace="/custom")
+    await trial.fence(sender, "/custom")
+    packets = await trial.packets(client, "/custom") + await trial.packets(client)
+    trial.same([packet.data for packet in packets], [], "what came")
 
 
 @case(

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from trio_socketio.conformance.case import REGISTER
@@ -57,7 +57,7 @@ def test_the_reports_say_the_same(fixture_url, tmp_path, capsys):
     assert report["conforms"]
     assert report["counts"] == {"passed": len(ids), "failed": 0, "skipped": 0}
     assert (report["pingInterval"], report["pingTimeout"], report["maxPayload"]) == (300, 200, 1_000_000)
-    suites = ElementTree.parse(files["junit"]).getroot()
+    suites = ET.parse(files["junit"]).getroot()
     assert [element.get("name") for element in suites.iter("testcase")] == ids
     page = files["html"].read_text()
     assert all(f'id="{case_id}"' in page for case_id in ids)
@@ -107,7 +107,7 @@ def test_a_server_that_deviates_ends_with_1_and_the_whole_story(faulty_url, tmp_
     assert entry["outcome"] == "failed"
     assert '"OK"' in entry["got"]
     assert {"sent", "received"} == {line["direction"] for line in entry["transcript"]}
-    failure = next(ElementTree.parse(files["junit"]).getroot().iter("failure"))
+    failure = next(ET.parse(files["junit"]).getroot().iter("failure"))
     assert '"OK"' in failure.get("message")
     assert "POST /socket.io/" in failure.text
     assert 'data-outcome="failed" open' in files["html"].read_text()

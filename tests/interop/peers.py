@@ -26,8 +26,9 @@ import pytest
 
 HERE = Path(__file__).parent
 NODE_MODULES = HERE / "node_modules"
-SERVER_APP = (sys.executable, str(HERE / "server_app.py"))
-DEMO = (sys.executable, "-m", "trio_socketio", "demo")
+PYTHON = (sys.executable,)
+SERVER_APP = (*PYTHON, str(HERE / "server_app.py"))
+DEMO = (*PYTHON, "-m", "trio_socketio", "demo")
 LISTENING = re.compile(rb'^(?:{"port": ?|.* on http://127\.0\.0\.1:)(\d+)', re.MULTILINE)
 """The line with which a server says that it can be reached."""
 

@@ -6,12 +6,17 @@ A fault is a patch of this project's own server. The suite shares only `protocol
 import dataclasses
 import functools
 import json
+import logging
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from trio_socketio.conformance.case import Area
+import trio
+from trio.testing import MockClock
+from trio_socketio.conformance.case import REGISTER, Area
+from trio_socketio.conformance.fixture import socketio_fixture
 from trio_socketio.engine import buffer, heartbeat, session
 from trio_socketio.engine.config import EngineConfig, Transport
 from trio_socketio.engine.events import CloseReason
@@ -23,9 +28,7 @@ from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.rooms import RoomRegistry
 from trio_socketio.server import app, client, dispatch, emitter, service, socket
 from trio_socketio.server.acks import AckTable
-from trio_socketio.server.adapter import LocalAdapter
 from trio_socketio.server.client import Client
-from trio_socketio.server.context import Context
 from trio_socketio.server.net import connection, websocket
 from trio_socketio.server.net.connection import Connection
 from trio_socketio.server.net.live import Live
@@ -33,7 +36,12 @@ from trio_socketio.server.net.responses import Answer
 from trio_socketio.server.net.websocket import WebSocket
 from trio_socketio.server.socket import Socket
 
+from support.judging import judge
+
 Patch = pytest.MonkeyPatch
+
+WATCHDOG = 120
+"""Seconds of real time after which a run is given up: a fault may make a server answer for ever without time passing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,41 @@ class Fault:
     areas: frozenset[Area]
     """The areas in which it may be noticed too."""
     apply: Callable[[Patch], None]
+
+    @property
+    def related(self) -> frozenset[Area]:
+        """Where it may be noticed."""
+        return self.areas | {case.area for case in REGISTER if case.id in self.cases}
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the suite made of a fault: the cases that failed, and what came instead."""
+
+    failed: dict[str, str]
+    run: int
+
+
+def judge_fault(name: str) -> Judged:
+    """Run the suite against a server with a fault, in memory; for a process of its own.
+
+    The cases of robustness take as long as all others together, and a fault of another area tells in them only that
+    nobody is served; so they run for the faults that are about them.
+    """
+    logging.disable()
+    found = FAULTS[name]
+    cases = [case for case in REGISTER if case.area is not Area.ROBUSTNESS or Area.ROBUSTNESS in found.related]
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(WATCHDOG)
+    with pytest.MonkeyPatch.context() as patch:
+        found.apply(patch)
+        verdict = trio.run(lambda: judge(socketio_fixture(), cases), clock=MockClock(autojump_threshold=0))
+    signal.alarm(0)
+    return Judged({result.case.id: result.got for result in verdict.failures}, verdict.tally().run)
+
+
+def _give_up(_signal: int, _frame: object) -> NoReturn:
+    raise TimeoutError(f"the run had not ended after {WATCHDOG} s of real time")
 
 
 FAULTS: dict[str, Fault] = {}
@@ -298,8 +341,11 @@ def a_second_get_takes_the_place_of_the_first(patch: Patch) -> None:
 
 @fault()
 def a_get_does_not_wait(patch: Patch) -> None:
-    def begin(self: Session, _data: Any, _now: float) -> Any:
-        self._poll = Poll.WAITING if self._buffer.queued else Poll.NOOP
+    def begin(self: Session, _data: Any, now: float) -> Any:
+        self._poll = Poll.WAITING
+        if not self._buffer.queued:
+            self._poll = Poll.HELD
+            self._hold_until = now + 0.005
         return ()
 
     step(patch, State.POLLING, Input.POLL, Step(State.POLLING, begin))
@@ -415,6 +461,7 @@ def pings_come_too_seldom(patch: Patch) -> None:
 @fault()
 def silence_is_forgiven(patch: Patch) -> None:
     patch.setattr(heartbeat.Heartbeat, "overdue", lambda _self, _now: False)
+    patch.setattr(heartbeat.Heartbeat, "deadline", property(lambda self: self.ping_at))
 
 
 @fault()
@@ -865,20 +912,6 @@ def rooms_cannot_be_closed(patch: Patch) -> None:
 
 
 @fault()
-def who_is_gone_stays_in_the_rooms(patch: Patch) -> None:
-    def find(original: Any, self: LocalAdapter, gone: Socket) -> None:
-        del original
-        self.sockets.pop(gone.sid, None)
-
-    around(patch, LocalAdapter, "remove", find)
-    patch.setattr(
-        LocalAdapter,
-        "recipients",
-        lambda self, audience: [self.sockets[sid] for sid in self.registry.select(audience) if sid in self.sockets],
-    )
-
-
-@fault()
 def joining_joins_all_namespaces(patch: Patch) -> None:
     def join(original: Any, self: Socket, rooms: Any) -> None:
         wanted = list(rooms)
@@ -910,11 +943,8 @@ def the_order_is_lost(patch: Patch) -> None:
 
 
 @fault()
-def the_answer_goes_to_the_one_who_was_asked(patch: Patch) -> None:
-    def answered(self: emitter.Callback, sid: str, arguments: Any) -> None:
-        self._socket.run_callback(self._handler, Context(self._socket, "ask"), sid, arguments)
-
-    patch.setattr(emitter.Callback, "answered", answered)
+def callbacks_never_run(patch: Patch) -> None:
+    patch.setattr(emitter.Callback, "answered", lambda _self, _sid, _arguments: None)
 
 
 # Robustness ----------------------------------------------------------------------------------------------------------
