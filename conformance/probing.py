@@ -8,10 +8,11 @@ from typing import TypeVarTuple
 import trio
 from trio_socketio.conformance.case import Need
 from trio_socketio.conformance.dialect import ECHO, EVENTS
-from trio_socketio.conformance.peer import Dial, PeerError, SocketIOPeer, open_packet
+from trio_socketio.conformance.peer import Dial, PeerError, Refused, SocketIOPeer, decode_payload, open_packet
 from trio_socketio.conformance.target import Target
-from trio_socketio.conformance.trial import Failure, Trial
+from trio_socketio.conformance.trial import OK, Failure, Trial
 from trio_socketio.protocol import engineio
+from trio_socketio.protocol.errors import DecodeError
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 
@@ -51,20 +52,27 @@ async def probe(dial: Dial, path: str, host: str, *, engine_only: bool = False, 
 
 
 async def _with_transports(target: Target) -> Target:
+    """Find out which transports are offered. One that is broken is offered, too: its cases will say what is wrong."""
     peer = target.peer()
     lacks: set[Need] = set()
     complaints: list[str] = []
     handshakes: list[engineio.Handshake] = []
     try:
-        handshakes.append((await peer.open_polling()).handshake)
+        response = await peer.request("GET", peer.target(transport="polling"))
+        if response.status == OK:
+            handshakes.append(open_packet(decode_payload(response)[0]))
+        else:
+            lacks.add(Need.POLLING)
+            complaints.append(f"polling: the handshake was answered with status {response.status}")
     except PeerError as error:
-        lacks.add(Need.POLLING)
         complaints.append(f"polling: {error}")
     try:
         websocket = await peer.open_websocket()
         handshakes.append(open_packet(engineio.decode_packet(await websocket.receive())))
-    except PeerError as error:
+    except Refused as refused:
         lacks.add(Need.WEBSOCKET)
+        complaints.append(f"websocket: {refused}")
+    except (PeerError, DecodeError) as error:
         complaints.append(f"websocket: {error}")
     finally:
         await peer.hang_up()
