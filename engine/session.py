@@ -216,6 +216,11 @@ class Session:
         return self._buffer.crowded
 
     @property
+    def clear(self) -> bool:
+        """Whether a message may leave through the WebSocket at once: it is the transport in use, and nothing waits before it."""
+        return self.state is State.WEBSOCKET and not self._buffer.packets and not self._control
+
+    @property
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest; None once the session is closed."""
         if self.state is State.CLOSED:
@@ -252,6 +257,21 @@ class Session:
             if events and isinstance(events[-1], Closed):
                 break
         return events
+
+    def message(self, frame: str | bytes) -> str | bytes | None:
+        """Take in one WebSocket frame that is a message, the commonest input by far, without an event.
+
+        Returns:
+            The message; None if it is none, or cannot be taken in now: then nothing has happened, and `receive` says what it is.
+        """
+        if self.state is not State.WEBSOCKET:
+            return None
+        if isinstance(frame, str):
+            if frame[:1] != "4":
+                return None
+            frame = frame[1:]
+        self._heard()
+        return frame
 
     def poll(self, now: float) -> Sequence[Event]:
         """Begin a GET; its answer is fetched with `take_payload` and confirmed with `poll_done`.
@@ -326,6 +346,14 @@ class Session:
             )
         self._buffer.put(outbound)
         return _NOTHING
+
+    def unsent(self, outbounds: Sequence[Outbound]) -> None:
+        """Count messages that left while the session was `clear` and were not written after all, as taken by the WebSocket."""
+        if self.ended:
+            return
+        for outbound in outbounds:
+            self._buffer.put(outbound)
+        self._buffer.take()
 
     def close(self, reason: CloseReason, detail: str, now: float) -> Sequence[Event]:
         """End the session from this side; what was sent before still leaves, within ``ping_timeout`` seconds."""

@@ -24,6 +24,7 @@ from trio_socketio.server.http import HTTPHandler, not_found
 from trio_socketio.server.namespace import Namespace
 from trio_socketio.server.net import listener
 from trio_socketio.server.net.live import Consumer
+from trio_socketio.server.pace import Pace
 from trio_socketio.server.service import open_service
 from trio_socketio.server.stats import Stats, Tally, snapshot
 
@@ -175,6 +176,7 @@ class Server(Emitter):
         """The Engine.IO sessions, by their sids."""
         self.services: list[Service] = []
         """The calls of `serve` and its relatives that are under way."""
+        self.pace = Pace()
         self.tally = Tally()
         """What has happened so far; `stats` shows it."""
         self._adapters: dict[str, LocalAdapter] = {}

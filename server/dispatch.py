@@ -61,9 +61,7 @@ class Lane:
         self._jobs.append(job)
         if not self._walking:
             self._walking = True
-            scope = trio.CancelScope()
-            self._scopes.add(scope)  # now, so that a lane that is closed before the task begins has its deadline too
-            self._service.start(self._walk, scope)
+            self._service.run_lane(self)
 
     def submit_concurrent(self, job: Job) -> None:
         """Run a job in a task of its own, now."""
@@ -91,17 +89,28 @@ class Lane:
         for scope in self._scopes:
             scope.deadline = min(scope.deadline, deadline)
 
-    async def _walk(self, scope: trio.CancelScope) -> None:
-        with scope:
+    async def walk_alone(self) -> None:
+        """Run everything that is submitted, in a task of its own."""
+        with trio.CancelScope() as scope:
+            await self.walk(scope)
+
+    async def walk(self, scope: trio.CancelScope) -> None:
+        """Run everything that is submitted, in the scope that cancels it."""
+        self._scopes.add(scope)
+        if self._grace is not None:  # it was closed before it could begin
+            scope.deadline = min(scope.deadline, trio.current_time() + self._grace)
+        try:
             while self._jobs:
                 await contain(self._jobs.popleft())
                 self._progressed()
-        self._scopes.discard(scope)
-        self._walking = False
-        if scope.cancelled_caught:
+        except trio.Cancelled:
             self._jobs.clear()
-        self._progressed()
-        self._finish()
+            raise
+        finally:
+            self._scopes.discard(scope)
+            self._walking = False
+            self._progressed()
+            self._finish()
 
     async def _run_alone(self, job: Job, scope: trio.CancelScope) -> None:
         with scope:

@@ -104,10 +104,9 @@ class Emitter(ABC):
         )
         await trio.lowlevel.checkpoint_if_cancelled()
         queued = queue()
-        if queued.slow is None:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        else:
+        if queued.slow is not None:
             await queued.slow.client.live.space()
+        await self.server.pace.step()
         return queued.recipients
 
     def emit_nowait(

@@ -22,6 +22,7 @@ from trio_socketio.server.dispatch import Lane
 from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.net.deadlines import Deadlines
 from trio_socketio.server.net.live import Live
+from trio_socketio.server.net.poller import SUPPORTED, Poller
 from trio_socketio.server.net.traced import TracedLive
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Service:
         """The lanes of sockets that have left, until their disconnect handlers have ended."""
         self.shutting_down = False
         self.nursery = nursery
+        self.poller = Poller(self) if SUPPORTED else None
+        """What reads plain WebSockets; None where that is not possible."""
         self._context = contextvars.copy_context()
         self._idle = trio.Event()
 
@@ -64,6 +67,19 @@ class Service:
         half = self.server.options.shutdown_grace / 2
         return half if grace is None else min(grace, half)
 
+    def spawn(self, function: Callable[[], Awaitable[object]]) -> None:
+        """Run an async function in a task that the service may end without waiting for it."""
+        self._context.run(self.nursery.start_soon, function)
+
+    def run_lane(self, lane: Lane) -> None:
+        """Run a lane that has begun to have work: by the poller at the end of what it does just now, or in a task of its own."""
+        poller = self.poller
+        if poller is not None and poller.turning:
+            self.busy += 1
+            poller.runnable.append(lane)
+        else:
+            self.start(lane.walk_alone)
+
     def start(self, function: "Callable[[*Ts], Awaitable[object]]", *args: *Ts) -> None:
         """Run an async function in a task of its own, which never inherits the context of a handler."""
         self.busy += 1
@@ -73,7 +89,7 @@ class Service:
         try:
             await function(*args)
         finally:
-            self._done()
+            self.done()
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -82,9 +98,10 @@ class Service:
         try:
             yield
         finally:
-            self._done()
+            self.done()
 
-    def _done(self) -> None:
+    def done(self) -> None:
+        """Something that was counted as busy has ended."""
         self.busy -= 1
         self.check_idle()
 
@@ -134,6 +151,8 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
                 service = Service(server, nursery)
                 server.services.append(service)
                 nursery.start_soon(service.deadlines.run)
+                if service.poller is not None:
+                    nursery.start_soon(service.poller.run)
                 task_status.started(service)
                 await ended.wait()
                 server.services.remove(service)
@@ -150,6 +169,8 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
                 for live in list(service.sessions.values()):
                     live.abandon()
                 nursery.cancel_scope.cancel()
+            if service.poller is not None:
+                service.poller.close()
 
     async with trio.open_nursery() as outer:
         service = await outer.start(run)

@@ -32,9 +32,11 @@ from trio_socketio.engine.request import (
 )
 from trio_socketio.server.errors import ConnectionRefused
 from trio_socketio.server.http import HTTPRequest, HTTPResponse
+from trio_socketio.server.net.direct import DirectWebSocket
 from trio_socketio.server.net.live import Live
 from trio_socketio.server.net.responses import Answer, compress
-from trio_socketio.server.net.websocket import RECEIVE_SIZE, WebSocket, accept_and_close
+from trio_socketio.server.net.streamed import StreamWebSocket, refuse
+from trio_socketio.server.net.websocket import RECEIVE_SIZE
 from wsproto.utilities import generate_accept_token
 
 if TYPE_CHECKING:
@@ -64,6 +66,9 @@ NO_STORE: Final = ("cache-control", "no-store")
 
 _KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
 """A ``Sec-WebSocket-Key``: base64 of 16 bytes (RFC 6455, section 4.1)."""
+
+
+AnyWebSocket = DirectWebSocket | StreamWebSocket
 
 
 class Gone(Exception):  # noqa: N818  # not an error: clients come and go
@@ -121,7 +126,11 @@ class Connection:
                 return False
             websocket = await self._answer(request)
             if websocket is not None:
-                await websocket.run()  # the shutdown waits for its closing handshake
+                trailing = self._http.trailing_data[0]
+                if isinstance(websocket, DirectWebSocket):
+                    websocket.begin(trailing)
+                else:
+                    await websocket.run(trailing)  # the shutdown waits for its closing handshake
                 return False
         if (
             self._http.our_state is not h11.DONE
@@ -132,7 +141,7 @@ class Connection:
         self._http.start_next_cycle()
         return True
 
-    async def _answer(self, request: Request) -> WebSocket | None:
+    async def _answer(self, request: Request) -> AnyWebSocket | None:
         """Answer a request; if it becomes a WebSocket that a session carries, return that."""
         if not handles(request.path, self._server.config):
             await self._answer_http(request)
@@ -159,7 +168,7 @@ class Connection:
 
     # Sessions.
 
-    async def _open(self, request: Request, transport: Transport, cors: Headers) -> WebSocket | None:
+    async def _open(self, request: Request, transport: Transport, cors: Headers) -> AnyWebSocket | None:
         refusal = await self._refusal(request, cors)
         if refusal is not None:
             logger.info("refused %s: %s", request.address, refusal.log)
@@ -202,13 +211,13 @@ class Connection:
             return Reject(503, None, "Service Unavailable", cors, f"max_connections={most} is reached")
         return None
 
-    async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> WebSocket | None:
+    async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> AnyWebSocket | None:
         if not await self._accept_websocket(request):
             return None
         websocket = self._websocket(live)
         if refused or not live.attach(websocket):
             logger.info("closed a WebSocket of a session that has one already")
-            await accept_and_close(self._stream)
+            await refuse(self._stream)
             return None
         return websocket
 
@@ -231,8 +240,11 @@ class Connection:
         await self._write(self._http.send(h11.InformationalResponse(status_code=101, headers=headers)))
         return True
 
-    def _websocket(self, live: Live) -> WebSocket:
-        return WebSocket(self._stream, live, self._server.config.max_payload, self._http.trailing_data[0])
+    def _websocket(self, live: Live) -> AnyWebSocket:
+        poller = self._service.poller
+        if poller is not None and isinstance(self._stream, trio.SocketStream):
+            return DirectWebSocket(self._stream, live, self._server.config.max_payload, poller)
+        return StreamWebSocket(self._stream, live, self._server.config.max_payload)
 
     # Polling.
 

@@ -28,6 +28,10 @@ class Carrier(Protocol):
         """There may be something to `Live.take`."""
         ...
 
+    def write(self, outbound: Outbound) -> bool:
+        """Write a message past the session's buffer, which is empty; return False if that is not possible now."""
+        ...
+
     def finish(self, code: int) -> None:
         """Write what is left, then close with this code; again and again is the same as once."""
         ...
@@ -116,8 +120,13 @@ class Live:
 
     def receive_from(self, carrier: Carrier, frame: str | bytes) -> None:
         """Take in a frame of a WebSocket, unless that has been told to go."""
-        if carrier is self._carrier:
+        if carrier is not self._carrier:
+            return
+        message = self.session.message(frame)
+        if message is None:
             self.receive(frame, Transport.WEBSOCKET)
+        else:
+            self.client.receive(message)
 
     def attach(self, carrier: Carrier) -> bool:
         """Offer a WebSocket to a polling session; return whether it may probe."""
@@ -146,6 +155,11 @@ class Live:
         if carrier is self._carrier:
             self.session.written()
             self._after_writing()
+
+    def unsent(self, carrier: Carrier, outbounds: Sequence[Outbound]) -> None:
+        """Count messages that `Carrier.write` accepted and the network did not; `written` confirms them."""
+        if carrier is self._carrier:
+            self.session.unsent(outbounds)
 
     def flushes(self, carrier: Carrier) -> bool:
         """Whether the session has ended and still has something to write through a WebSocket."""
@@ -188,6 +202,13 @@ class Live:
     # What the application and the clock say.
 
     def send(self, outbound: Outbound) -> bool:
+        """Send a message, at once if nothing waits before it; return whether it was taken."""
+        if self._carrier is not None and self.session.clear and self._carrier.write(outbound):
+            self.service.server.tally.packets_out += 1
+            return True
+        return self.queue(outbound)
+
+    def queue(self, outbound: Outbound) -> bool:
         """Queue a message; return whether it was taken."""
         if self.session.ended:
             return False
@@ -217,9 +238,7 @@ class Live:
         self.abort(CloseReason.SERVER_SHUTTING_DOWN, "the server has shut down")
 
     async def space(self) -> None:
-        """Wait until the outbound buffer has space, or the session has ended; always a checkpoint."""
-        if not self.session.crowded:
-            await trio.lowlevel.cancel_shielded_checkpoint()
+        """Wait until the outbound buffer has space, or the session has ended."""
         while self.session.crowded:
             if self._space is None:
                 self._space = trio.Event()

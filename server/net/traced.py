@@ -45,6 +45,15 @@ class TracedLive(Live):
             self._tell(Sender.CLIENT, transport, packet)
         return super().receive(frame, transport)
 
+    def receive_from(self, carrier: Carrier, frame: str | bytes) -> None:
+        """Take in a frame of a WebSocket, unless that has been told to go."""
+        if carrier is self._carrier:
+            self.receive(frame, Transport.WEBSOCKET)
+
+    def send(self, outbound: Outbound) -> bool:
+        """Send a message by way of the buffer, where it is seen when it leaves."""
+        return self.queue(outbound)
+
     def take(self, carrier: Carrier) -> Sequence[Outbound]:
         """Return what must leave through a WebSocket now."""
         taken = super().take(carrier)

@@ -1,5 +1,11 @@
-"""A server that is reached through memory: no ports, no real time."""
+"""A server that is reached through memory: no ports, no real time.
 
+With ``TRIO_SOCKETIO_TEST_STREAMS=sockets`` in the environment, memory is that of the kernel: each connection is a pair of plain
+sockets, so that the server takes the ways that it has for these. Everything must behave the same.
+"""
+
+import os
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -9,6 +15,14 @@ from trio_socketio.conformance.peer import HOST, Peer
 
 from trio_socketio import Server
 
+SOCKETS = os.environ.get("TRIO_SOCKETIO_TEST_STREAMS") == "sockets"
+
+
+def socket_stream_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
+    """Return the two ends of one connection through the kernel."""
+    ours, theirs = (trio.socket.from_stdlib_socket(end) for end in socket.socketpair())
+    return trio.SocketStream(ours), trio.SocketStream(theirs)
+
 
 class MemoryListener(trio.abc.Listener[trio.StapledStream]):
     """Accepts the connections that `dial` opens."""
@@ -16,6 +30,7 @@ class MemoryListener(trio.abc.Listener[trio.StapledStream]):
     def __init__(self) -> None:
         self._send, self._receive = trio.open_memory_channel[trio.StapledStream](1000)
         self.server_ends: list[trio.StapledStream] = []
+        self.client_ends: list[trio.StapledStream] = []
 
     async def accept(self) -> trio.StapledStream:
         try:
@@ -28,7 +43,8 @@ class MemoryListener(trio.abc.Listener[trio.StapledStream]):
         await trio.lowlevel.checkpoint()
 
     async def dial(self) -> trio.StapledStream:
-        ours, theirs = memory_stream_pair()
+        ours, theirs = socket_stream_pair() if SOCKETS else memory_stream_pair()
+        self.client_ends.append(ours)
         self.server_ends.append(theirs)
         try:
             await self._send.send(theirs)
@@ -41,7 +57,12 @@ class MemoryListener(trio.abc.Listener[trio.StapledStream]):
 async def serving(server: Server, path: str = "/socket.io/") -> AsyncIterator[Peer]:
     """Serve in memory and return how to reach it; at the end the server is shut down."""
     listener = MemoryListener()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(server.serve_listeners, [listener])
-        yield Peer(listener.dial, path, HOST)
-        nursery.cancel_scope.cancel()
+    try:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(server.serve_listeners, [listener])
+            yield Peer(listener.dial, path, HOST)
+            nursery.cancel_scope.cancel()
+    finally:
+        if SOCKETS:  # the kernel's memory must be given back
+            for end in listener.client_ends:
+                await trio.aclose_forcefully(end)

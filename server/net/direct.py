@@ -1,0 +1,268 @@
+"""A WebSocket over a plain socket: no task of its own, read by the poller, written to by whoever has something to say.
+
+What is said during a turn of the poller is collected and leaves in one call at its end; at other times it leaves at once. What
+the kernel does not take stays here, counted in the session's buffer, until the socket is writable again; what is said
+meanwhile waits in the session. So the order is always that of the calls.
+"""
+
+import socket
+from typing import TYPE_CHECKING, Final
+
+import trio
+from trio_socketio.engine.events import CloseReason
+from trio_socketio.engine.outbound import Outbound
+from trio_socketio.server.net.deadlines import Entry
+from trio_socketio.server.net.websocket import CLOSE_TIMEOUT, RECEIVE_SIZE, WebSocket, close_frame, wire
+
+if TYPE_CHECKING:
+    from trio_socketio.server.net.live import Live
+    from trio_socketio.server.net.poller import Poller
+
+COLLECT: Final = 64 * 1024
+"""Bytes that are collected at most before they are written."""
+
+
+class DirectWebSocket(WebSocket):
+    """Serves one WebSocket after its opening handshake, from `begin` on.
+
+    Args:
+        stream: The connection; its socket is taken out of it.
+        live: The session whose frames it carries.
+        max_payload: The largest message that is taken, in bytes.
+        poller: Reads it.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_collected",
+        "_deadline",
+        "_descriptor",
+        "_dirty",
+        "_entry",
+        "_open",
+        "_paused",
+        "_poller",
+        "_reading",
+        "_rest",
+        "_said_goodbye",
+        "_size",
+        "_socket",
+        "_stream",
+    )
+
+    def __init__(self, stream: trio.SocketStream, live: "Live", max_payload: int, poller: "Poller") -> None:
+        super().__init__(live, max_payload)
+        self._stream = stream
+        self._poller = poller
+        self._socket: socket.socket
+        self._descriptor = -1
+        self._open = False
+        self._reading = True  # what comes is of interest
+        self._paused = False  # it is left in the kernel for now
+        self._said_goodbye = False
+        self._dirty = False  # the poller will come back to it at the end of the turn
+        self._collected: list[Outbound] = []
+        self._size = 0
+        self._rest: memoryview | None = None  # of what the kernel did not take; the session counts it
+        self._deadline: float | None = None
+        self._entry: Entry | None = None
+
+    def begin(self, trailing: bytes) -> None:
+        """Take the socket over; the connection's task may end.
+
+        Args:
+            trailing: What came behind the opening handshake already.
+        """
+        self._socket = socket.socket(fileno=self._stream.socket.detach())
+        self._socket.settimeout(0)
+        self._descriptor = self._socket.fileno()
+        self._open = True
+        self._live.service.busy += 1  # the shutdown waits for its closing handshake
+        self._poller.add(self._descriptor, self)
+        if trailing:
+            self._feed(trailing)
+        self.wake()
+
+    # Reading.
+
+    def readable(self) -> None:
+        """Read once, a bounded amount: others are waiting, too."""
+        try:
+            data = self._socket.recv(RECEIVE_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self.cut(CloseReason.TRANSPORT_ERROR, f"the connection broke: {error}")
+            return
+        if not data:
+            self.cut(CloseReason.TRANSPORT_CLOSE, "the connection ended without a closing handshake")
+        elif self._reading:
+            self._feed(data)
+
+    def _feed(self, data: bytes) -> None:
+        if not self._take_in(data):
+            self._reading = False  # what still comes is dropped: closing with input unread would reset the connection
+        elif self._live.client.full and not self._paused and self._open:
+            self._paused = True
+            self._watch()
+            self._live.service.start(self._catch_up)
+
+    async def _catch_up(self) -> None:
+        await self._live.catch_up()
+        self._paused = False
+        if self._open:
+            self._watch()
+
+    def _watch(self) -> None:
+        self._poller.watch(self._descriptor, reads=not self._paused, writes=self._rest is not None)
+
+    # Writing.
+
+    def write(self, outbound: Outbound) -> bool:
+        """Write a message at once, past the session's buffer, which is empty; return False if that is not possible now."""
+        if self._rest is not None or self._closing or not self._open:
+            return False
+        self._collected.append(outbound)
+        self._size += outbound.size
+        if not self._poller.turning or self._size > COLLECT:
+            self._flush()
+        else:
+            self._leave_at_the_end()
+        return True
+
+    def _wake_soon(self) -> None:
+        if self._poller.turning:
+            self._leave_at_the_end()
+        else:
+            self.wake()
+
+    def _leave_at_the_end(self) -> None:
+        if not self._dirty:
+            self._dirty = True
+            self._poller.dirty.append(self)
+
+    def end_turn(self) -> None:
+        """Write what was collected during the turn, and go on with what was put off to its end."""
+        self._dirty = False
+        if self._pong or self._closing or self._close_code is not None:
+            self.wake()
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        collected = self._collected
+        if not collected:
+            return
+        self._collected = []
+        self._size = 0
+        data = wire(collected[0]) if len(collected) == 1 else b"".join(map(wire, collected))
+        sent = self._send(data)
+        if sent < len(data) and self._open:
+            self._live.unsent(self, collected)
+            self._wait(data, sent)
+
+    def wake(self) -> None:
+        """There may be something to send."""
+        if not self._open:
+            return
+        self._flush()
+        while self._open and self._rest is None:
+            pong, self._pong = self._pong, b""
+            taken = self._live.take(self)
+            data = pong + b"".join(map(wire, taken))
+            if not data or self._said_goodbye:
+                break
+            sent = self._send(data)
+            if not self._open:
+                return
+            if sent < len(data):
+                self._wait(data, sent)
+                return
+            if taken:
+                self._live.written(self)
+        self._check_closing()
+
+    def writable(self) -> None:
+        """Write what the kernel did not take before, then whatever waits."""
+        rest = self._rest
+        if rest is None:
+            return
+        sent = self._send(rest)
+        if not self._open:
+            return
+        if sent < len(rest):
+            self._rest = rest[sent:]
+            return
+        self._rest = None
+        self._watch()
+        self._live.written(self)
+        self.wake()
+
+    def _send(self, data: bytes | memoryview) -> int:
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+        except OSError as error:
+            self.cut(CloseReason.TRANSPORT_ERROR, f"the connection broke: {error}")
+            return 0
+
+    def _wait(self, data: bytes, sent: int) -> None:
+        self._rest = memoryview(data)[sent:]
+        self._watch()
+
+    # Closing.
+
+    def finish(self, code: int) -> None:
+        """Write what is left, then close; in `CLOSE_TIMEOUT` seconds at most once the session is over."""
+        if self._close_code is None:
+            self._close_code = code
+        if not self._open:
+            return
+        if not self._has_more():
+            self._hurry()
+        self._wake_soon()
+
+    def cut(self, reason: CloseReason, detail: str) -> None:
+        """End the connection without a word."""
+        if not self._open:
+            return
+        self._open = False
+        self._rest = None
+        self._collected.clear()
+        self._poller.remove(self._descriptor)
+        self._socket.close()
+        self._entry = self._live.service.deadlines.schedule(self, self._entry)
+        self._live.lost(self, reason, detail)
+        self._live.service.done()
+
+    def _check_closing(self) -> None:
+        """Begin or end the closing handshake, if it is time for that."""
+        if not self._closing:
+            if self._close_code is None or self._has_more():
+                return
+            self._closing = close_frame(self._close_code)
+        if not self._said_goodbye:
+            self._said_goodbye = True
+            sent = self._send(self._closing)
+            if self._open and sent < len(self._closing):
+                self._wait(self._closing, sent)
+                return
+            self._hurry()
+        if self._open and self._peer_closed:
+            self.cut(CloseReason.TRANSPORT_CLOSE, "the WebSocket ended")
+
+    def _hurry(self) -> None:
+        deadline = trio.current_time() + CLOSE_TIMEOUT
+        if self._open and (self._deadline is None or deadline < self._deadline):
+            self._deadline = deadline
+            self._entry = self._live.service.deadlines.schedule(self, self._entry)
+
+    @property
+    def next_deadline(self) -> float | None:
+        """Until when the peer may take part in the closing handshake."""
+        return self._deadline if self._open else None
+
+    def tick(self, now: float) -> None:  # noqa: ARG002  # there is one thing that can be due
+        """Give up a peer that takes no part in it."""
+        self.cut(CloseReason.TRANSPORT_CLOSE, "the client took no part in the closing handshake")

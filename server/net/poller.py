@@ -1,0 +1,181 @@
+"""One task that reads all plain WebSockets through one epoll, and runs the handlers of what they say without a task for each.
+
+Theory of operation
+===================
+
+The sockets are registered with an epoll of our own, and trio waits for that epoll alone: an idle WebSocket costs no task
+and no wake-up. In each turn the task reads a bounded amount from a bounded number of sockets; whoever has sent more is
+served again in the next turn, after everybody else.
+
+What is read may submit jobs to lanes (`trio_socketio.server.dispatch.Lane`). A lane that begins to have work is put into
+`runnable`, and after each socket the task itself runs them, by driving the coroutine of the lane. If that
+never waits for anything, which is the usual case, no task was made. At its first wait this task stays with the lane, to
+its end, and a fresh task takes over the reading. So `trio.lowlevel.current_task`, cancel scopes, nurseries and wake-ups
+belong to the right task at any moment, and nothing is read meanwhile that could overtake.
+
+Each task has one cancel scope around it from its beginning, which becomes that of the lane.
+
+What is written during a turn is collected by each socket and leaves at the end of the turn, in one call.
+"""
+
+import logging
+import math
+import select
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import trio
+from trio_socketio.engine.events import CloseReason
+
+if TYPE_CHECKING:
+    from trio_socketio.server.dispatch import Lane
+    from trio_socketio.server.service import Service
+
+logger: Final = logging.getLogger("trio_socketio.http")
+
+SUPPORTED: Final = hasattr(select, "epoll")
+"""Whether there is an epoll; without one, each WebSocket has a task that reads it."""
+
+TURN: Final = 64
+"""Sockets that are read in one turn. With a handler of 20 µs each a turn takes about a millisecond."""
+
+
+class Polled(Protocol):
+    """A socket that the poller watches."""
+
+    def readable(self) -> None:
+        """There is something to read, or the connection has ended."""
+        ...
+
+    def writable(self) -> None:
+        """What did not fit may fit now."""
+        ...
+
+    def end_turn(self) -> None:
+        """Write what was collected during the turn."""
+        ...
+
+    def cut(self, reason: CloseReason, detail: str) -> None:
+        """End the connection without a word."""
+        ...
+
+
+class Poller:
+    """Watches sockets for one service.
+
+    Args:
+        service: Whose nursery owns the task.
+    """
+
+    def __init__(self, service: "Service") -> None:
+        self._service = service
+        self._epoll = select.epoll()
+        self._sockets: dict[int, Polled] = {}
+        self.turning = False
+        """Whether a turn is under way: writes are collected, and lanes are run by this task."""
+        self.dirty: list[Polled] = []
+        """Who has collected something to write."""
+        self.runnable: deque[Lane] = deque()
+        """The lanes that have begun to have work in this turn."""
+
+    def add(self, descriptor: int, polled: Polled) -> None:
+        """Watch a socket for input."""
+        self._sockets[descriptor] = polled
+        self._epoll.register(descriptor, select.EPOLLIN)
+
+    def watch(self, descriptor: int, *, reads: bool, writes: bool) -> None:
+        """Say what a socket is watched for."""
+        self._epoll.modify(descriptor, (select.EPOLLIN if reads else 0) | (select.EPOLLOUT if writes else 0))
+
+    def remove(self, descriptor: int) -> None:
+        """Stop watching a socket; it is closed only afterwards."""
+        del self._sockets[descriptor]
+        self._epoll.unregister(descriptor)
+
+    def close(self) -> None:
+        """End every connection that is left, and let go of the epoll."""
+        for polled in list(self._sockets.values()):
+            polled.cut(CloseReason.SERVER_SHUTTING_DOWN, "the server has shut down")
+        self._epoll.close()
+
+    def _end_turn(self) -> None:
+        """Let everything leave that was collected."""
+        self.turning = False
+        dirty, self.dirty = self.dirty, []
+        for polled in dirty:
+            polled.end_turn()
+
+    async def run(self) -> None:
+        """Take turns until a lane takes this task over."""
+        self._end_turn()  # what the task before this one has left
+        with trio.CancelScope() as scope:
+            while await self._turn(scope):
+                await trio.lowlevel.wait_readable(self._epoll.fileno())
+
+    async def _turn(self, scope: trio.CancelScope) -> bool:
+        """Serve the sockets that are ready; return False when a lane has taken this task over."""
+        self.turning = True
+        if self.runnable and not await self._run_lanes(scope):  # also left by the task before this one
+            return False
+        for descriptor, flags in self._epoll.poll(0, TURN):
+            polled = self._sockets.get(descriptor)
+            if polled is None:
+                continue  # it was closed during this turn
+            try:
+                if flags & select.EPOLLOUT:
+                    polled.writable()
+                if flags & ~select.EPOLLOUT:
+                    polled.readable()
+            except Exception:
+                logger.exception("serving a WebSocket failed: this is a bug of trio-socketio")
+                polled.cut(CloseReason.TRANSPORT_ERROR, "the server failed")
+            if self.runnable and not await self._run_lanes(scope):
+                return False
+        self._end_turn()
+        return True
+
+    async def _run_lanes(self, scope: trio.CancelScope) -> bool:
+        while self.runnable:
+            lane = self.runnable.popleft()
+            try:
+                stayed = await _eagerly(lane.walk(scope), self._hand_over)
+            finally:
+                self._service.done()
+            if not stayed:
+                return False
+            if scope.deadline != math.inf:  # the lane was closed meanwhile, and has ended
+                scope.deadline = math.inf
+        return True
+
+    def _hand_over(self) -> None:
+        """Let a fresh task go on. Nothing else may happen before this one has begun to wait: it could be woken too early."""
+        self.turning = False
+        self._service.spawn(self.run)
+
+
+@coroutine
+def _eagerly(running: Coroutine[Any, Any, None], waits: Callable[[], None]) -> Generator[Any, Any, bool]:
+    """Run a coroutine to its end in this task, and call ``waits`` if and when it waits for the first time.
+
+    Returns:
+        Whether it never waited.
+    """
+    try:
+        trap = running.send(None)
+    except StopIteration:
+        return True
+    waits()
+    while True:
+        try:
+            answer = yield trap
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is for the coroutine
+            resume = partial(running.throw, error)
+        else:
+            resume = partial(running.send, answer)
+        try:
+            trap = resume()
+        except StopIteration:
+            return False
