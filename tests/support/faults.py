@@ -29,10 +29,12 @@ from trio_socketio.rooms import RoomRegistry
 from trio_socketio.server import app, client, dispatch, emitter, service, socket
 from trio_socketio.server.acks import AckTable
 from trio_socketio.server.client import Client
-from trio_socketio.server.net import connection, websocket
+from trio_socketio.server.net import connection, incoming, websocket
 from trio_socketio.server.net.connection import Connection
+from trio_socketio.server.net.incoming import Incoming
 from trio_socketio.server.net.live import Live
 from trio_socketio.server.net.responses import Answer
+from trio_socketio.server.net.streamed import StreamWebSocket
 from trio_socketio.server.net.websocket import WebSocket
 from trio_socketio.server.socket import Socket
 
@@ -144,17 +146,17 @@ def change_handshake(patch: Patch, change: Callable[[dict[str, Any]], None]) -> 
 # Handshake -----------------------------------------------------------------------------------------------------------
 
 
-@fault()
+@fault("eio.handshake.polling.keys", "eio.handshake.websocket.keys")
 def handshake_has_another_key(patch: Patch) -> None:
     change_handshake(patch, lambda values: values.update(name="x"))
 
 
-@fault()
+@fault("eio.handshake.polling.keys", "eio.handshake.websocket.keys")
 def handshake_lacks_the_limit(patch: Patch) -> None:
     change_handshake(patch, lambda values: values.pop("maxPayload"))
 
 
-@fault()
+@fault("eio.handshake.polling.types", "eio.handshake.integers")
 def intervals_are_seconds(patch: Patch) -> None:
     def change(values: dict[str, Any]) -> None:
         values["pingInterval"] /= 1000
@@ -163,12 +165,12 @@ def intervals_are_seconds(patch: Patch) -> None:
     change_handshake(patch, change)
 
 
-@fault()
+@fault("eio.handshake.websocket.upgrades")
 def upgrades_are_offered_on_a_websocket(patch: Patch) -> None:
     change_handshake(patch, lambda values: values.update(upgrades=["websocket"]))
 
 
-@fault()
+@fault("eio.handshake.sid.unguessable")
 def sids_are_short_and_counted(patch: Patch) -> None:
     count = iter(range(1_000_000))
     patch.setattr(service, "new_sid", lambda: str(next(count)))
@@ -187,17 +189,22 @@ def change_query(patch: Patch, key: str, change: Callable[[str | None], str | No
     around(patch, connection, "admit", admit)
 
 
-@fault()
+@fault(
+    "eio.handshake.polling.no-eio",
+    "eio.handshake.polling.bad-eio",
+    "eio.handshake.websocket.bad-eio",
+    also=[Area.POLLING],
+)
 def any_revision_is_served(patch: Patch) -> None:
     change_query(patch, "EIO", lambda _: "4")
 
 
-@fault()
+@fault("eio.handshake.polling.no-transport", "eio.handshake.polling.unknown-transport", also=[Area.POLLING])
 def an_unknown_transport_is_polling(patch: Patch) -> None:
     change_query(patch, "transport", lambda name: name if name == "websocket" else "polling")
 
 
-@fault()
+@fault("eio.handshake.polling.post", "eio.handshake.polling.put")
 def any_method_opens_a_session(patch: Patch) -> None:
     def admit(original: Any, request: Any, *args: Any) -> Any:
         if request.method in ("POST", "PUT", "DELETE", "PATCH") and not request.query.get("sid"):
@@ -207,7 +214,12 @@ def any_method_opens_a_session(patch: Patch) -> None:
     around(patch, connection, "admit", admit)
 
 
-@fault()
+@fault(
+    "eio.handshake.polling.unknown-sid-get",
+    "eio.handshake.polling.closed-sid",
+    "eio.close.polling.unknown",
+    also=[Area.ERROR, Area.HEARTBEAT, Area.POLLING, Area.UPGRADE],
+)
 def an_unknown_sid_opens_a_session(patch: Patch) -> None:
     def admit(original: Any, request: Any, *args: Any) -> Any:
         admission = original(request, *args)
@@ -223,12 +235,12 @@ def an_unknown_sid_opens_a_session(patch: Patch) -> None:
     around(patch, connection, "admit", admit)
 
 
-@fault()
+@fault("eio.handshake.refusal.json", "eio.handshake.refusal.codes")
 def refusals_have_no_body(patch: Patch) -> None:
     patch.setattr(Reject, "body", property(lambda _self: b""))
 
 
-@fault()
+@fault("eio.handshake.refusal.application-polling", "eio.handshake.refusal.application-websocket")
 def the_application_cannot_refuse(patch: Patch) -> None:
     async def refusal(_self: Connection, _request: Any, _cors: Any) -> None:
         return None
@@ -239,7 +251,7 @@ def the_application_cannot_refuse(patch: Patch) -> None:
 # Polling -------------------------------------------------------------------------------------------------------------
 
 
-@fault()
+@fault("eio.polling.post.ok")
 def posts_are_answered_in_capitals(patch: Patch) -> None:
     patch.setattr(connection, "OK", Answer(200, b"OK", connection.OK.headers))
 
@@ -258,7 +270,7 @@ def without_header(answer: Answer, *names: str) -> Answer:
     return dataclasses.replace(answer, headers=kept)
 
 
-@fault()
+@fault("eio.polling.get.content-type")
 def polling_answers_are_html(patch: Patch) -> None:
     def change(answer: Answer) -> Answer:
         headers = tuple(
@@ -269,12 +281,12 @@ def polling_answers_are_html(patch: Patch) -> None:
     change_answer(patch, change)
 
 
-@fault()
+@fault("eio.polling.get.no-store")
 def polling_answers_may_be_stored(patch: Patch) -> None:
     change_answer(patch, lambda answer: without_header(answer, "cache-control"))
 
 
-@fault()
+@fault("eio.polling.cors.allowed")
 def no_cors_headers(patch: Patch) -> None:
     def change(answer: Answer) -> Answer:
         kept = tuple((name, value) for name, value in answer.headers if not name.lower().startswith("access-control"))
@@ -283,12 +295,12 @@ def no_cors_headers(patch: Patch) -> None:
     change_answer(patch, change)
 
 
-@fault()
+@fault("eio.polling.compression.unasked", "eio.polling.compression.declined")
 def compressed_for_all(patch: Patch) -> None:
     around(patch, connection, "compress", lambda original, answer, _accepted: original(answer, "gzip"))
 
 
-@fault()
+@fault("eio.polling.compression.gzip")
 def compressed_without_saying_so(patch: Patch) -> None:
     around(
         patch,
@@ -298,7 +310,10 @@ def compressed_without_saying_so(patch: Patch) -> None:
     )
 
 
-@fault()
+@fault(
+    "eio.polling.echo.several",
+    also=[Area.ACK, Area.BINARY, Area.CLOSE, Area.DELIVERY, Area.DISCONNECT, Area.EVENT, Area.NAMESPACE],
+)
 def the_second_packet_of_a_body_is_lost(patch: Patch) -> None:
     def decode(original: Any, frame: Any, transport: Transport) -> Any:
         packets = original(frame, transport)
@@ -307,17 +322,20 @@ def the_second_packet_of_a_body_is_lost(patch: Patch) -> None:
     around(patch, session, "_decode", decode)
 
 
-@fault()
+@fault(
+    "eio.polling.echo.several",
+    also=[Area.ACK, Area.BINARY, Area.CLOSE, Area.DELIVERY, Area.DISCONNECT, Area.EVENT, Area.NAMESPACE],
+)
 def packets_of_a_body_are_reversed(patch: Patch) -> None:
     around(patch, session, "_decode", lambda original, *args: list(reversed(original(*args))))
 
 
-@fault()
+@fault("eio.polling.size.over-limit")
 def bodies_have_no_limit(patch: Patch) -> None:
     around(patch, Connection, "_receive_body", lambda original, self, most: original(self, most * 4))
 
 
-@fault()
+@fault("eio.polling.invalid.unknown-type", "eio.polling.invalid.empty-body")
 def an_invalid_body_is_forgiven(patch: Patch) -> None:
     def decode(original: Any, frame: Any, transport: Transport) -> Any:
         try:
@@ -330,7 +348,7 @@ def an_invalid_body_is_forgiven(patch: Patch) -> None:
     around(patch, session, "_decode", decode)
 
 
-@fault()
+@fault("eio.polling.concurrent.gets")
 def a_second_get_takes_the_place_of_the_first(patch: Patch) -> None:
     def begin(self: Session, _data: Any, _now: float) -> Any:
         self._poll = Poll.WAITING
@@ -339,7 +357,7 @@ def a_second_get_takes_the_place_of_the_first(patch: Patch) -> None:
     step(patch, State.POLLING, Input.POLL, Step(State.POLLING, begin))
 
 
-@fault()
+@fault("eio.polling.concurrent.gets", "eio.heartbeat.polling.first")
 def a_get_does_not_wait(patch: Patch) -> None:
     def begin(self: Session, _data: Any, now: float) -> Any:
         self._poll = Poll.WAITING
@@ -351,7 +369,9 @@ def a_get_does_not_wait(patch: Patch) -> None:
     step(patch, State.POLLING, Input.POLL, Step(State.POLLING, begin))
 
 
-@fault()
+@fault(
+    "eio.polling.echo.binary", "eio.polling.echo.all-bytes", also=[Area.ACK, Area.BINARY, Area.DELIVERY, Area.UPGRADE]
+)
 def binary_is_not_base64(patch: Patch) -> None:
     def text(original: Any, frame: Any) -> str:
         return original(frame) if isinstance(frame, str) else "b" + frame.hex()
@@ -359,7 +379,10 @@ def binary_is_not_base64(patch: Patch) -> None:
     around(patch, buffer, "polling_text", text)
 
 
-@fault()
+@fault(
+    "eio.polling.get.collects",
+    also=[Area.ACK, Area.BINARY, Area.CLOSE, Area.CONNECT, Area.DELIVERY, Area.EVENT, Area.UPGRADE],
+)
 def only_one_packet_a_poll_and_the_rest_lost(patch: Patch) -> None:
     def frames(original: Any, self: Any, most: int) -> list[str]:
         return original(self, most)[:1]
@@ -370,23 +393,27 @@ def only_one_packet_a_poll_and_the_rest_lost(patch: Patch) -> None:
 # WebSocket -----------------------------------------------------------------------------------------------------------
 
 
-@fault()
+def change_control(patch: Patch, change: Callable[[Any], Any]) -> None:
+    """Change what a WebSocket is told that is no message; None takes it away."""
+
+    def control(original: Any, self: WebSocket, arrived: Any) -> bool:
+        changed = change(arrived)
+        return True if changed is None else original(self, changed)
+
+    around(patch, WebSocket, "_control", control)
+
+
+@fault("eio.websocket.ping.answered")
 def pongs_are_empty(patch: Patch) -> None:
-    around(patch, websocket.Ping, "response", lambda original, self: dataclasses.replace(original(self), payload=b""))
+    change_control(patch, lambda arrived: incoming.Ping(b"") if isinstance(arrived, incoming.Ping) else arrived)
 
 
-@fault()
+@fault("eio.websocket.ping.answered")
 def pings_get_no_pong(patch: Patch) -> None:
-    original = WebSocket._write_some
-
-    async def write_some(self: WebSocket) -> bool:
-        self._pong = None
-        return await original(self)
-
-    patch.setattr(WebSocket, "_write_some", write_some)
+    change_control(patch, lambda arrived: None if isinstance(arrived, incoming.Ping) else arrived)
 
 
-@fault()
+@fault("eio.websocket.packet.unknown", also=[Area.UPGRADE])
 def a_bad_frame_closes_nothing(patch: Patch) -> None:
     def decode(original: Any, frame: Any, transport: Transport) -> Any:
         try:
@@ -399,57 +426,61 @@ def a_bad_frame_closes_nothing(patch: Patch) -> None:
     around(patch, session, "_decode", decode)
 
 
-@fault()
+@fault("eio.websocket.max-payload.over", "eio.websocket.max-payload.fragmented")
 def messages_have_no_limit(patch: Patch) -> None:
-    def init(original: Any, self: WebSocket, stream: Any, live: Any, max_payload: int, trailing: bytes) -> None:
-        original(self, stream, live, max_payload * 4, trailing)
-
-    around(patch, WebSocket, "__init__", init)
+    around(patch, Incoming, "__init__", lambda original, self, most: original(self, most * 4))
 
 
-@fault()
+@fault("eio.websocket.max-payload.over", "eio.websocket.utf8.code")
 def too_large_is_a_normal_close(patch: Patch) -> None:
-    around(patch, WebSocket, "_fail", lambda original, self, _code, detail: original(self, 1000, detail))
+    change_control(
+        patch, lambda arrived: incoming.Fault(1000, arrived.detail) if isinstance(arrived, incoming.Fault) else arrived
+    )
 
 
-@fault()
+@fault("eio.websocket.fragments.text", "eio.websocket.fragments.binary", also=[Area.BINARY, Area.EVENT])
 def fragments_are_swapped(patch: Patch) -> None:
-    def join(original: Any, parts: Any, *, is_text: bool) -> Any:
-        return original(list(reversed(parts)), is_text=is_text)
-
-    around(patch, websocket, "_join", join)
+    around(patch, incoming, "join", lambda original, parts: original(list(reversed(parts))))
 
 
-@fault()
+@fault("eio.websocket.text", "eio.websocket.frames.whole", also=list(Area))
 def text_is_sent_as_binary(patch: Patch) -> None:
     patch.setattr(websocket, "_TEXT", websocket._BINARY)
 
 
-@fault()
+@fault("eio.websocket.close.answered")
 def no_closing_handshake(patch: Patch) -> None:
-    async def write_some(original: Any, self: WebSocket) -> bool:
-        if self._closing is not None:
+    async def write_some(original: Any, self: StreamWebSocket) -> bool:
+        if self._closing:
             self._scope.cancel()
             return False
         return await original(self)
 
-    around(patch, WebSocket, "_write_some", write_some)
+    around(patch, StreamWebSocket, "_write_some", write_some)
 
 
 # Heartbeat -----------------------------------------------------------------------------------------------------------
 
 
-@fault()
+@fault(
+    "eio.heartbeat.websocket.first",
+    "eio.heartbeat.polling.first",
+    also=[Area.BINARY, Area.CONNECT, Area.DISCONNECT, Area.UPGRADE],
+)
 def no_pings(patch: Patch) -> None:
     patch.setattr(heartbeat.Heartbeat, "ping_due", lambda _self, _now: False)
 
 
-@fault()
+@fault(
+    "eio.heartbeat.websocket.first",
+    "eio.heartbeat.polling.first",
+    also=[Area.BINARY, Area.CONNECT, Area.DISCONNECT, Area.UPGRADE],
+)
 def pings_say_something(patch: Patch) -> None:
     patch.setattr(session, "PING", Outbound(("2hello",)))
 
 
-@fault()
+@fault("eio.heartbeat.websocket.first", "eio.heartbeat.polling.first", also=[Area.UPGRADE])
 def pings_come_too_seldom(patch: Patch) -> None:
     patch.setattr(
         heartbeat.Heartbeat,
@@ -458,18 +489,18 @@ def pings_come_too_seldom(patch: Patch) -> None:
     )
 
 
-@fault()
+@fault("eio.heartbeat.websocket.silence", "eio.heartbeat.polling.silence")
 def silence_is_forgiven(patch: Patch) -> None:
     patch.setattr(heartbeat.Heartbeat, "overdue", lambda _self, _now: False)
     patch.setattr(heartbeat.Heartbeat, "deadline", property(lambda self: self.ping_at))
 
 
-@fault()
+@fault("eio.heartbeat.websocket.repeated", "eio.heartbeat.polling.repeated", also=[Area.CONNECT, Area.UPGRADE])
 def pongs_do_not_count(patch: Patch) -> None:
     patch.setattr(Session, "_heard", lambda _self: None)
 
 
-@fault()
+@fault("eio.heartbeat.websocket.repeated", "eio.heartbeat.polling.repeated", also=[Area.UPGRADE])
 def only_one_ping(patch: Patch) -> None:
     def beat(original: Any, self: Any, now: float) -> Any:
         return dataclasses.replace(original(self, now), ping_at=now + 1_000_000)
@@ -480,12 +511,12 @@ def only_one_ping(patch: Patch) -> None:
 # Upgrade -------------------------------------------------------------------------------------------------------------
 
 
-@fault()
+@fault("eio.upgrade.probe", also=[Area.CLOSE, Area.DELIVERY, Area.HEARTBEAT])
 def the_probe_is_answered_without_its_word(patch: Patch) -> None:
     patch.setattr(session, "PROBE_ANSWER", Outbound(("3",)))
 
 
-@fault()
+@fault("eio.upgrade.pending-get")
 def the_pending_get_is_left_alone(patch: Patch) -> None:
     def answer(self: Session, _data: Any, _now: float) -> Any:
         self._control.append(session.PROBE_ANSWER)
@@ -494,7 +525,7 @@ def the_pending_get_is_left_alone(patch: Patch) -> None:
     step(patch, State.ATTACHED, Input.PROBE, Step(State.PROBED, answer))
 
 
-@fault()
+@fault("eio.upgrade.buffered", "eio.upgrade.burst", also=[Area.DELIVERY])
 def an_upgrade_loses_what_waits(patch: Patch) -> None:
     def finish(self: Session, data: Any, now: float) -> Any:
         self._buffer.clear()
@@ -503,7 +534,7 @@ def an_upgrade_loses_what_waits(patch: Patch) -> None:
     step(patch, State.PROBED, Input.UPGRADE, Step(State.WEBSOCKET, finish))
 
 
-@fault()
+@fault("eio.upgrade.buffered", "eio.upgrade.burst", also=[Area.DELIVERY])
 def an_upgrade_doubles_what_waits(patch: Patch) -> None:
     def finish(self: Session, data: Any, now: float) -> Any:
         for outbound in list(self._buffer._queue):
@@ -513,7 +544,7 @@ def an_upgrade_doubles_what_waits(patch: Patch) -> None:
     step(patch, State.PROBED, Input.UPGRADE, Step(State.WEBSOCKET, finish))
 
 
-@fault()
+@fault("eio.upgrade.get-after")
 def polling_goes_on_after_the_upgrade(patch: Patch) -> None:
     def finish(self: Session, data: Any, now: float) -> Any:
         events = Session._finish_upgrade(self, data, now)
@@ -541,7 +572,7 @@ def polling_goes_on_after_the_upgrade(patch: Patch) -> None:
     around(patch, connection, "admit", admit)
 
 
-@fault()
+@fault("eio.upgrade.second-websocket.after")
 def a_second_websocket_ends_the_first(patch: Patch) -> None:
     async def upgrade(original: Any, self: Connection, request: Any, found: Live, *, refused: bool) -> Any:
         if refused:
@@ -551,7 +582,7 @@ def a_second_websocket_ends_the_first(patch: Patch) -> None:
     around(patch, Connection, "_upgrade", upgrade)
 
 
-@fault()
+@fault("eio.upgrade.failed.lost", "eio.upgrade.failed.wrong-probe")
 def a_failed_probe_ends_the_session(patch: Patch) -> None:
     def drop(self: Session, detail: str) -> Any:
         return self._end(CloseReason.PARSE_ERROR, detail)
@@ -559,12 +590,12 @@ def a_failed_probe_ends_the_session(patch: Patch) -> None:
     patch.setattr(Session, "_drop_candidate", drop)
 
 
-@fault()
+@fault("eio.upgrade.failed.timeout")
 def a_probe_may_last_for_ever(patch: Patch) -> None:
     step(patch, State.POLLING, Input.ATTACH, Step(State.ATTACHED, Session._nothing))
 
 
-@fault()
+@fault("eio.upgrade.failed.unprobed")
 def five_is_enough_for_an_upgrade(patch: Patch) -> None:
     step(patch, State.ATTACHED, Input.UPGRADE, Step(State.WEBSOCKET, Session._finish_upgrade))
 
@@ -572,17 +603,17 @@ def five_is_enough_for_an_upgrade(patch: Patch) -> None:
 # Close ---------------------------------------------------------------------------------------------------------------
 
 
-@fault()
+@fault("eio.close.websocket.packet")
 def the_clients_close_is_ignored_on_a_websocket(patch: Patch) -> None:
     step(patch, State.WEBSOCKET, Input.FRAMED_CLOSE, Step(State.WEBSOCKET, Session._nothing))
 
 
-@fault()
+@fault("eio.close.polling.unknown", also=[Area.HANDSHAKE])
 def the_clients_close_is_ignored_over_polling(patch: Patch) -> None:
     step(patch, State.POLLING, Input.POLLED_CLOSE, Step(State.POLLING, Session._nothing))
 
 
-@fault()
+@fault("eio.close.websocket.hang-up", "eio.close.websocket.frame", also=[Area.UPGRADE])
 def a_lost_websocket_is_not_noticed(patch: Patch) -> None:
     patch.setattr(Session, "lost", lambda _self, _reason, _detail: ())
 
@@ -601,7 +632,7 @@ def change_sent(patch: Patch, change: Callable[[socketio.Packet], socketio.Packe
     around(patch, Client, "send_packet", send)
 
 
-@fault()
+@fault("sio.connect.keys")
 def connect_is_answered_with_more(patch: Patch) -> None:
     def change(packet: socketio.Packet) -> socketio.Packet:
         if packet.type is not PacketType.CONNECT:
@@ -611,7 +642,10 @@ def connect_is_answered_with_more(patch: Patch) -> None:
     change_sent(patch, change)
 
 
-@fault()
+@fault(
+    "sio.connect.sid.own",
+    also=[Area.ACK, Area.CLOSE, Area.DELIVERY, Area.DISCONNECT, Area.ERROR, Area.EVENT, Area.NAMESPACE],
+)
 def the_sid_of_the_engine_is_that_of_the_socket(patch: Patch) -> None:
     def send(original: Any, self: Client, packet: socketio.Packet) -> None:
         if packet.type is PacketType.CONNECT:
@@ -621,7 +655,7 @@ def the_sid_of_the_engine_is_that_of_the_socket(patch: Patch) -> None:
     around(patch, Client, "send_packet", send)
 
 
-@fault()
+@fault("sio.connect.first", also=[Area.DELIVERY, Area.NAMESPACE, Area.WEBSOCKET])
 def connect_comes_after_what_the_handler_emits(patch: Patch) -> None:
     def accept(original: Any, self: Socket) -> None:
         if self.stage is not socket.Stage.CONNECTING:
@@ -634,7 +668,7 @@ def connect_comes_after_what_the_handler_emits(patch: Patch) -> None:
     around(patch, Socket, "accept", accept)
 
 
-@fault()
+@fault("sio.namespace.unknown.stays")
 def an_unknown_namespace_closes_the_connection(patch: Patch) -> None:
     def send(original: Any, self: Client, packet: socketio.Packet) -> None:
         original(self, packet)
@@ -644,7 +678,7 @@ def an_unknown_namespace_closes_the_connection(patch: Patch) -> None:
     around(patch, Client, "send_packet", send)
 
 
-@fault()
+@fault("sio.namespace.unknown")
 def an_unknown_namespace_is_served(patch: Patch) -> None:
     def find(original: Any, self: Any, name: str) -> Any:
         return original(self, name) or original(self, "/")
@@ -652,7 +686,7 @@ def an_unknown_namespace_is_served(patch: Patch) -> None:
     around(patch, app.Server, "find_namespace", find)
 
 
-@fault()
+@fault("sio.connect.refused")
 def the_refusal_says_nothing(patch: Patch) -> None:
     def reject(original: Any, self: Socket, _refused: Any) -> None:
         original(self, socket.ConnectionRefused("", None))
@@ -660,18 +694,18 @@ def the_refusal_says_nothing(patch: Patch) -> None:
     around(patch, Socket, "reject", reject)
 
 
-@fault()
+@fault("sio.connect.timeout")
 def nobody_must_join(patch: Patch) -> None:
     patch.setattr(Client, "next_deadline", property(lambda _self: None))
     patch.setattr(Client, "tick", lambda _self, _now: None)
 
 
-@fault()
+@fault("sio.connect.first.event", also=[Area.BINARY, Area.NAMESPACE])
 def events_before_connect_are_ignored(patch: Patch) -> None:
     patch.setattr(Client, "_find", lambda self, packet: self.sockets.get(packet.namespace))
 
 
-@fault()
+@fault("sio.namespace.twice")
 def a_second_connect_is_answered_again(patch: Patch) -> None:
     def connect(original: Any, self: Client, packet: socketio.Packet) -> None:
         found = self.sockets.get(packet.namespace)
@@ -684,12 +718,12 @@ def a_second_connect_is_answered_again(patch: Patch) -> None:
     patch.setitem(client._RECEIVE, PacketType.CONNECT, Client._connect)
 
 
-@fault()
+@fault("sio.ack.ok", "sio.ack.id.zero", also=[Area.DELIVERY, Area.DISCONNECT, Area.NAMESPACE])
 def acks_have_the_next_id(patch: Patch) -> None:
     around(patch, Socket, "acknowledge", lambda original, self, ack_id, result: original(self, ack_id + 1, result))
 
 
-@fault()
+@fault("sio.ack.once", also=[Area.DELIVERY, Area.DISCONNECT])
 def acks_come_twice(patch: Patch) -> None:
     def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
         original(self, ack_id, result)
@@ -698,7 +732,7 @@ def acks_come_twice(patch: Patch) -> None:
     around(patch, Socket, "acknowledge", acknowledge)
 
 
-@fault()
+@fault("sio.ack.arguments.none")
 def an_ack_of_nothing_is_not_sent(patch: Patch) -> None:
     def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
         if result is not None and result != ():
@@ -707,7 +741,7 @@ def an_ack_of_nothing_is_not_sent(patch: Patch) -> None:
     around(patch, Socket, "acknowledge", acknowledge)
 
 
-@fault()
+@fault("sio.ack.arguments.several")
 def acks_lose_their_second_argument(patch: Patch) -> None:
     def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
         original(self, ack_id, result[:1] if isinstance(result, tuple) else result)
@@ -715,7 +749,7 @@ def acks_lose_their_second_argument(patch: Patch) -> None:
     around(patch, Socket, "acknowledge", acknowledge)
 
 
-@fault()
+@fault("sio.ack.namespaces", also=[Area.NAMESPACE])
 def acks_go_to_the_root(patch: Patch) -> None:
     def acknowledge(original: Any, self: Socket, ack_id: int, result: Any) -> None:
         namespace, self.namespace = self.namespace, "/"
@@ -725,7 +759,7 @@ def acks_go_to_the_root(patch: Patch) -> None:
     around(patch, Socket, "acknowledge", acknowledge)
 
 
-@fault()
+@fault("sio.ack.server.repeated", also=[Area.DELIVERY])
 def callbacks_run_for_any_id(patch: Patch) -> None:
     def resolve(self: AckTable, ack_id: int, sid: str, arguments: Any) -> bool:
         pending = self._pending.get(ack_id) or next(iter(self._pending.values()), None)
@@ -737,7 +771,7 @@ def callbacks_run_for_any_id(patch: Patch) -> None:
     patch.setattr(AckTable, "resolve", resolve)
 
 
-@fault()
+@fault("sio.binary.two", also=[Area.ACK, Area.DELIVERY])
 def attachments_are_swapped(patch: Patch) -> None:
     def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
         return original([parts[0], *reversed(parts[1:])], **kwargs)
@@ -745,7 +779,7 @@ def attachments_are_swapped(patch: Patch) -> None:
     around(patch, Outbound, "message", message)
 
 
-@fault()
+@fault("sio.binary.one", also=[Area.ACK, Area.DELIVERY, Area.NAMESPACE, Area.POLLING, Area.UPGRADE, Area.WEBSOCKET])
 def attachments_come_first(patch: Patch) -> None:
     def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
         return original([*parts[1:], parts[0]], **kwargs)
@@ -753,7 +787,7 @@ def attachments_come_first(patch: Patch) -> None:
     around(patch, Outbound, "message", message)
 
 
-@fault()
+@fault("sio.binary.empty", also=[Area.DELIVERY, Area.WEBSOCKET])
 def an_empty_attachment_is_left_out(patch: Patch) -> None:
     def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
         return original([part for part in parts if part != b""], **kwargs)
@@ -761,12 +795,17 @@ def an_empty_attachment_is_left_out(patch: Patch) -> None:
     around(patch, Outbound, "message", message)
 
 
-@fault()
+@fault(
+    "sio.error.type.unknown",
+    "sio.error.payload.object",
+    "sio.error.id",
+    also=[Area.BINARY, Area.CONNECT, Area.EVENT, Area.NAMESPACE],
+)
 def a_protocol_error_is_forgiven(patch: Patch) -> None:
     patch.setattr(Client, "_violation", lambda _self, _detail: None)
 
 
-@fault()
+@fault("sio.disconnect.main.stays", "sio.disconnect.custom", also=[Area.ACK, Area.DELIVERY, Area.NAMESPACE])
 def leaving_a_namespace_closes_the_connection(patch: Patch) -> None:
     def disconnect(original: Any, self: Client, packet: socketio.Packet) -> None:
         original(self, packet)
@@ -776,17 +815,17 @@ def leaving_a_namespace_closes_the_connection(patch: Patch) -> None:
     patch.setitem(client._RECEIVE, PacketType.DISCONNECT, Client._disconnect)
 
 
-@fault()
+@fault("sio.disconnect.custom", "sio.disconnect.rooms", also=[Area.ACK, Area.CONNECT, Area.DELIVERY, Area.NAMESPACE])
 def leaving_a_namespace_is_ignored(patch: Patch) -> None:
     patch.setitem(client._RECEIVE, PacketType.DISCONNECT, lambda _self, _packet: None)
 
 
-@fault()
+@fault("sio.disconnect.server")
 def a_disconnect_by_the_server_is_not_told(patch: Patch) -> None:
     change_sent(patch, lambda packet: None if packet.type is PacketType.DISCONNECT else packet)
 
 
-@fault()
+@fault("sio.error.handler")
 def a_failing_handler_closes_the_connection(patch: Patch) -> None:
     async def report(original: Any, context: Any, name: str, error: Exception) -> Any:
         await context.disconnect(close=True)
@@ -795,7 +834,7 @@ def a_failing_handler_closes_the_connection(patch: Patch) -> None:
     around(patch, dispatch, "report", report)
 
 
-@fault()
+@fault("sio.disconnect.gone.once", also=[Area.ERROR])
 def the_disconnect_handler_runs_twice(patch: Patch) -> None:
     async def handle(original: Any, *args: Any) -> None:
         await original(*args)
@@ -804,7 +843,7 @@ def the_disconnect_handler_runs_twice(patch: Patch) -> None:
     around(patch, dispatch, "handle_disconnect", handle)
 
 
-@fault()
+@fault("sio.namespace.event", also=[Area.ACK, Area.CONNECT, Area.DELIVERY, Area.DISCONNECT, Area.ERROR])
 def events_are_answered_in_the_root(patch: Patch) -> None:
     def template(original: Any, event: str, args: Any, _namespace: str) -> Any:
         return original(event, args, "/")
@@ -812,7 +851,7 @@ def events_are_answered_in_the_root(patch: Patch) -> None:
     around(patch, emitter, "_template", template)
 
 
-@fault()
+@fault("sio.event.name.number")
 def names_of_numbers_are_refused(patch: Patch) -> None:
     def event(original: Any, self: Client, packet: socketio.Packet) -> None:
         if isinstance(packet.data[0], str):
@@ -825,7 +864,7 @@ def names_of_numbers_are_refused(patch: Patch) -> None:
         patch.setitem(client._RECEIVE, which, Client._event)
 
 
-@fault()
+@fault("sio.event.unhandled.no-ack")
 def an_unknown_event_is_acknowledged(patch: Patch) -> None:
     def event(original: Any, self: Client, packet: socketio.Packet) -> None:
         found = self._find(packet)
@@ -845,14 +884,14 @@ def change_selection(patch: Patch, select: Callable[..., Any]) -> None:
     around(patch, RoomRegistry, "select", select)
 
 
-@fault()
+@fault("sio.delivery.skip", "sio.delivery.others.room")
 def skip_is_ignored(patch: Patch) -> None:
     change_selection(
         patch, lambda original, self, audience: original(self, dataclasses.replace(audience, skip=frozenset()))
     )
 
 
-@fault()
+@fault("sio.delivery.skip.several")
 def only_one_is_skipped(patch: Patch) -> None:
     change_selection(
         patch,
@@ -862,7 +901,7 @@ def only_one_is_skipped(patch: Patch) -> None:
     )
 
 
-@fault()
+@fault("sio.delivery.room.union")
 def a_union_delivers_twice(patch: Patch) -> None:
     def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
         if audience.rooms is None:
@@ -873,7 +912,7 @@ def a_union_delivers_twice(patch: Patch) -> None:
     change_selection(patch, select)
 
 
-@fault()
+@fault("sio.delivery.room.none")
 def nobody_named_is_everybody(patch: Patch) -> None:
     def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
         return original(self, audience if audience.rooms else dataclasses.replace(audience, rooms=None))
@@ -881,7 +920,24 @@ def nobody_named_is_everybody(patch: Patch) -> None:
     change_selection(patch, select)
 
 
-@fault()
+@fault(
+    "sio.delivery.room.unknown",
+    also=[
+        Area.ACK,
+        Area.BINARY,
+        Area.CLOSE,
+        Area.CONNECT,
+        Area.DISCONNECT,
+        Area.ERROR,
+        Area.EVENT,
+        Area.HANDSHAKE,
+        Area.HEARTBEAT,
+        Area.NAMESPACE,
+        Area.POLLING,
+        Area.UPGRADE,
+        Area.WEBSOCKET,
+    ],
+)
 def an_unknown_room_is_everybody(patch: Patch) -> None:
     def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
         chosen = original(self, audience)
@@ -892,7 +948,7 @@ def an_unknown_room_is_everybody(patch: Patch) -> None:
     change_selection(patch, select)
 
 
-@fault()
+@fault("sio.delivery.room.union")
 def only_the_first_room_counts(patch: Patch) -> None:
     def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
         rooms = audience.rooms
@@ -901,17 +957,17 @@ def only_the_first_room_counts(patch: Patch) -> None:
     change_selection(patch, select)
 
 
-@fault()
+@fault("sio.delivery.rooms.leave")
 def rooms_are_never_left(patch: Patch) -> None:
     patch.setattr(Socket, "leave", lambda _self, _rooms: None)
 
 
-@fault()
+@fault("sio.delivery.rooms.close")
 def rooms_cannot_be_closed(patch: Patch) -> None:
     patch.setattr(RoomRegistry, "close", lambda _self, _room: None)
 
 
-@fault()
+@fault("sio.namespace.rooms.joined")
 def joining_joins_all_namespaces(patch: Patch) -> None:
     def join(original: Any, self: Socket, rooms: Any) -> None:
         wanted = list(rooms)
@@ -921,7 +977,7 @@ def joining_joins_all_namespaces(patch: Patch) -> None:
     around(patch, Socket, "join", join)
 
 
-@fault()
+@fault("sio.delivery.everyone.namespaces", also=[Area.ACK, Area.CONNECT, Area.DISCONNECT, Area.NAMESPACE, Area.UPGRADE])
 def everybody_is_everybody_everywhere(patch: Patch) -> None:
     def recipients(original: Any, self: Any, audience: Any) -> Any:
         found = original(self, audience)
@@ -933,7 +989,10 @@ def everybody_is_everybody_everywhere(patch: Patch) -> None:
     around(patch, emitter.Emitter, "_recipients", recipients)
 
 
-@fault()
+@fault(
+    "sio.delivery.order",
+    also=[Area.BINARY, Area.CONNECT, Area.DISCONNECT, Area.NAMESPACE, Area.UPGRADE, Area.WEBSOCKET],
+)
 def the_order_is_lost(patch: Patch) -> None:
     def take(original: Any, self: buffer.Buffer) -> Any:
         taken = original(self)
@@ -942,7 +1001,7 @@ def the_order_is_lost(patch: Patch) -> None:
     around(patch, buffer.Buffer, "take", take)
 
 
-@fault()
+@fault("sio.ack.server.answer", also=[Area.DELIVERY])
 def callbacks_never_run(patch: Patch) -> None:
     patch.setattr(emitter.Callback, "answered", lambda _self, _sid, _arguments: None)
 
@@ -950,7 +1009,7 @@ def callbacks_never_run(patch: Patch) -> None:
 # Robustness ----------------------------------------------------------------------------------------------------------
 
 
-@fault()
+@fault("robust.http.garbage", also=list(Area))
 def after_garbage_nobody_is_served(patch: Patch) -> None:
     async def refuse(original: Any, self: Connection, status: int, detail: str) -> None:
         await original(self, status, detail)
@@ -959,7 +1018,7 @@ def after_garbage_nobody_is_served(patch: Patch) -> None:
     around(patch, Connection, "_refuse_syntax", refuse)
 
 
-@fault()
+@fault("sio.error.others", "robust.socketio.json.deep", also=list(Area))
 def after_a_protocol_error_nobody_is_served(patch: Patch) -> None:
     def violation(original: Any, self: Client, detail: str) -> None:
         original(self, detail)
