@@ -5,6 +5,7 @@
 """
 
 import argparse
+from collections.abc import Awaitable, Callable
 
 import trio
 from trio_socketio.engine.outbound import Outbound
@@ -176,7 +177,7 @@ async def slow(_ctx: Context, milliseconds: int) -> int:
     return milliseconds
 
 
-_EVENTS = {
+_EVENTS: dict[str, Callable[..., Awaitable[JSON]]] = {
     "conformance": conformance,
     "message": message,
     "message-with-ack": message_with_ack,

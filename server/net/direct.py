@@ -157,7 +157,7 @@ class DirectWebSocket(WebSocket):
         self._size = 0
         data = wire(collected[0]) if len(collected) == 1 else b"".join(map(wire, collected))
         sent = self._send(data)
-        if sent < len(data) and self._open:
+        if 0 <= sent < len(data):
             self._live.unsent(self, collected)
             self._wait(data, sent)
 
@@ -166,15 +166,13 @@ class DirectWebSocket(WebSocket):
         if not self._open:
             return
         self._flush()
-        while self._open and self._rest is None:
+        while self._rest is None:
             pong, self._pong = self._pong, b""
             taken = self._live.take(self)
             data = pong + b"".join(map(wire, taken))
             if not data or self._said_goodbye:
                 break
             sent = self._send(data)
-            if not self._open:
-                return
             if sent < len(data):
                 self._wait(data, sent)
                 return
@@ -188,7 +186,7 @@ class DirectWebSocket(WebSocket):
         if rest is None:
             return
         sent = self._send(rest)
-        if not self._open:
+        if sent < 0:
             return
         if sent < len(rest):
             self._rest = rest[sent:]
@@ -199,15 +197,19 @@ class DirectWebSocket(WebSocket):
         self.wake()
 
     def _send(self, data: bytes | memoryview) -> int:
+        """Return how many bytes the kernel has taken; -1 if the connection is no more."""
         try:
             return self._socket.send(data)
         except (BlockingIOError, InterruptedError):
             return 0
         except OSError as error:
             self.cut(CloseReason.TRANSPORT_ERROR, f"the connection broke: {error}")
-            return 0
+            return -1
 
     def _wait(self, data: bytes, sent: int) -> None:
+        """Wait until the rest can be written, unless the connection is no more."""
+        if sent < 0:
+            return
         self._rest = memoryview(data)[sent:]
         self._watch()
 
@@ -238,6 +240,8 @@ class DirectWebSocket(WebSocket):
 
     def _check_closing(self) -> None:
         """Begin or end the closing handshake, if it is time for that."""
+        if not self._open or self._rest is not None:
+            return
         if not self._closing:
             if self._close_code is None or self._has_more():
                 return
@@ -245,11 +249,11 @@ class DirectWebSocket(WebSocket):
         if not self._said_goodbye:
             self._said_goodbye = True
             sent = self._send(self._closing)
-            if self._open and sent < len(self._closing):
+            if sent < len(self._closing):
                 self._wait(self._closing, sent)
                 return
             self._hurry()
-        if self._open and self._peer_closed:
+        if self._peer_closed:
             self.cut(CloseReason.TRANSPORT_CLOSE, "the WebSocket ended")
 
     def _hurry(self) -> None:

@@ -12,7 +12,7 @@ decide otherwise.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from trio_socketio.engine.outbound import size_in_bytes
 from wsproto.frame_protocol import CloseReason as CloseCode
@@ -149,13 +149,14 @@ class Incoming:
         self._slow.receive_bytes(piece)
         try:
             for frame in self._slow.received_frames():
+                payload: Any = frame.payload  # of a kind that depends on the opcode
                 if frame.opcode is Opcode.PING:
-                    arrived.append(Ping(bytes(frame.payload)))
+                    arrived.append(Ping(bytes(payload)))
                 elif frame.opcode is Opcode.CLOSE:
                     self._over = True
-                    arrived.append(PeerClose(frame.payload[0]))
+                    arrived.append(PeerClose(payload[0]))
                 elif frame.opcode is not Opcode.PONG:
-                    self._take_part(frame.payload, arrived, finished=frame.message_finished)
+                    self._take_part(payload, arrived, finished=frame.message_finished)
                 if self._over:
                     return
         except ParseFailed as error:

@@ -8,7 +8,16 @@ import pytest
 import trio
 from support.memory import MemoryListener
 from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
-from trio_socketio.conformance.peer import HOST, Closed, HTTPConnection, Peer, PeerError, SocketIOPeer, WebSocketPeer, Wire
+from trio_socketio.conformance.peer import (
+    HOST,
+    Closed,
+    HTTPConnection,
+    Peer,
+    PeerError,
+    SocketIOPeer,
+    WebSocketPeer,
+    Wire,
+)
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from trio_socketio import HTTPResponse, Server
