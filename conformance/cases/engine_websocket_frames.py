@@ -213,10 +213,10 @@ async def _expect_each_dropped(trial: Trial, wrong: Sequence[bytes], *codes: int
         trial.equal(came, [], "the list of messages that came before the close")
 
 
-def _text(trial: Trial, **wrong: bool | int) -> bytes:
+def _text(trial: Trial, *, masked: bool = True, reserved: int = 0) -> bytes:
     """Return a message that would be answered, were its frame not wrong."""
     [text] = trial.dialect.say("hello")
-    return frame(TEXT, str(text).encode(), **wrong)  # type: ignore[arg-type]  # the flags of `frame`, by name
+    return frame(TEXT, str(text).encode(), masked=masked, reserved=reserved)
 
 
 def _reserved_bits(trial: Trial) -> list[bytes]:

@@ -86,10 +86,12 @@ class TracedLive(Live):
 
 def _packets(payload: str | bytes) -> Sequence[Frame]:
     """Return the packets of a polling payload as a WebSocket would carry them; the payload itself if it is none."""
+    if isinstance(payload, bytes):
+        try:
+            payload = payload.decode()
+        except UnicodeDecodeError:
+            return [payload]
     try:
-        text = payload.decode() if isinstance(payload, bytes) else payload
-        return [engineio.encode_packet(packet) for packet in engineio.decode_payload(text)]
-    except UnicodeDecodeError:
-        return [payload]
+        return [engineio.encode_packet(packet) for packet in engineio.decode_payload(payload)]
     except DecodeError:
-        return [text]
+        return [payload]

@@ -124,7 +124,8 @@ class HarRecords(Iterator[Record]):
     def _check_is_har(self) -> None:
         """Tell a HAR file without entries from a JSON file of another kind."""
         self._file.rewind()
-        for prefix, event, _ in ijson.parse(self._file, buf_size=_BUFFER):  # it was parsed before, so it is valid
+        reader: Any = ijson  # it is there: the entries have been read with it
+        for prefix, event, _ in reader.parse(self._file, buf_size=_BUFFER):  # it was parsed before, so it is valid
             if (prefix, event) == ("log.entries", "start_array"):
                 return
         raise RecordingError("The file is JSON, but no HAR: it has no list of entries in its log")
