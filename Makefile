@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TOOLS := $(shell command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && echo tests/interop/node_modules/.stamp conformance/fixtures/node/node_modules/.stamp)
 
-.PHONY: help demo test lint types format conformance-matrix clean
+.PHONY: help demo test lint types format conformance-matrix bench bench-quick clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,6 +21,8 @@ help:
 	@echo "make types   check the types with mypy and pyright"
 	@echo "make format  rewrite the code in the project's format"
 	@echo "make clean   remove what the other commands made"
+	@echo "make bench   compare the server with its peers (about 50 minutes)"
+	@echo "make bench-quick  the same with few rounds, as a smoke test"
 	@echo "make conformance-matrix  judge this server, Node's and python-socketio's, and write the table of docs/conformance.md"
 
 demo: $(VENV)/.stamp-package
@@ -49,6 +51,12 @@ types: $(VENV)/.stamp-lint
 
 conformance-matrix: $(VENV)/.stamp-package
 	@$(BIN)/python -m trio_socketio.conformance.matrix
+
+bench: $(VENV)/.stamp-package
+	@$(BIN)/python benchmarks/compare.py --json benchmarks/results.json --html benchmarks/results.html --readme benchmarks/README.md
+
+bench-quick: $(VENV)/.stamp-package
+	@$(BIN)/python benchmarks/compare.py --quick
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info tests/interop/node_modules conformance/fixtures/node/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -34,7 +34,7 @@ from trio_socketio.server.errors import ConnectionRefused
 from trio_socketio.server.http import HTTPRequest, HTTPResponse
 from trio_socketio.server.net.direct import DirectWebSocket
 from trio_socketio.server.net.live import Live
-from trio_socketio.server.net.responses import Answer, compress
+from trio_socketio.server.net.responses import Answer, compress, reason
 from trio_socketio.server.net.streamed import StreamWebSocket, refuse
 from trio_socketio.server.net.websocket import RECEIVE_SIZE
 from wsproto.utilities import generate_accept_token
@@ -237,7 +237,9 @@ class Connection:
             ("Connection", "Upgrade"),
             ("Sec-WebSocket-Accept", generate_accept_token(key.encode("latin-1")).decode("ascii")),
         ]
-        await self._write(self._http.send(h11.InformationalResponse(status_code=101, headers=headers)))
+        await self._write(
+            self._http.send(h11.InformationalResponse(status_code=101, headers=headers, reason=reason(101)))
+        )
         return True
 
     def _websocket(self, live: Live) -> AnyWebSocket:
@@ -352,7 +354,11 @@ class Connection:
             raise Gone("its answer could not be sent to its end") from error
 
     async def _stream_body(self, status: int, headers: Headers, body: AsyncIterator[bytes], *, bodiless: bool) -> None:
-        await self._write(self._http.send(h11.Response(status_code=status, headers=[*headers, *self._server.date()])))
+        await self._write(
+            self._http.send(
+                h11.Response(status_code=status, headers=[*headers, *self._server.date()], reason=reason(status))
+            )
+        )
         if not bodiless:
             async for chunk in body:
                 await self._write(self._http.send(h11.Data(data=chunk)))
@@ -416,7 +422,9 @@ class Connection:
                     raise Gone("the body was no HTTP") from error
                 if event is h11.NEED_DATA:
                     if self._http.they_are_waiting_for_100_continue:
-                        await self._write(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
+                        await self._write(
+                            self._http.send(h11.InformationalResponse(status_code=100, headers=[], reason=reason(100)))
+                        )
                     self._http.receive_data(await self._receive())
                 elif isinstance(event, h11.Data):
                     size += len(event.data)
@@ -445,7 +453,7 @@ class Connection:
         if answer.close or self._service.shutting_down or not self._drained():
             headers.append(("connection", "close"))
         parts: Sequence[bytes | None] = (
-            self._http.send(h11.Response(status_code=answer.status, headers=headers)),
+            self._http.send(h11.Response(status_code=answer.status, headers=headers, reason=reason(answer.status))),
             None if bodiless or not answer.body else self._http.send(h11.Data(data=answer.body)),
             self._http.send(h11.EndOfMessage()),
         )

@@ -4,6 +4,7 @@ import gzip
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final
 
 from trio_socketio.engine.origins import Headers
@@ -21,6 +22,14 @@ class Answer:
     headers: Headers = ()
     close: bool = False
     """Whether the connection must end with it."""
+
+
+_REASONS: Final = {int(status): status.phrase.encode("ascii") for status in HTTPStatus}
+
+
+def reason(status: int) -> bytes:
+    """Return the words behind a status; clients need not read them (RFC 9112, section 4), and some do."""
+    return _REASONS.get(status, b"")
 
 
 def _gzip(body: bytes) -> bytes:

@@ -122,7 +122,7 @@ class Connection:
         if not blank or len(rest) < length:
             return False
         lines = [line.rstrip() for line in head.decode().split("\r\n")]
-        self.is_websocket = lines[0].endswith(" 101")
+        self.is_websocket = lines[0].split()[1] == "101"
         self.arrived.append(([*lines, "", rest[:length].decode()], b""))
         self._data = rest[length:]
         return True
@@ -271,7 +271,7 @@ class Play:
             shown = [line]
             while shown[-1] and lines:
                 shown.append(self._take(lines)[1])
-            if not came[0].endswith(" 101") and came[-1]:
+            if came[0].split()[1] != "101" and came[-1]:
                 shown.append(self._take(lines)[1])
             self._expect_lines(shown, came)
 

@@ -145,9 +145,9 @@ async def test_requests_of_one_connection_are_answered_in_order_also_pipelined_o
     async with serving(Server(http=http)) as peer:
         answer = await talk(peer, data.encode())
         assert [line for line in answer.decode().split("\r\n") if line.startswith("/")] == [
-            "/slowHTTP/1.1 200 ",
-            "/aHTTP/1.1 200 ",
-            "/slowHTTP/1.1 200 ",
+            "/slowHTTP/1.1 200 OK",
+            "/aHTTP/1.1 200 OK",
+            "/slowHTTP/1.1 200 OK",
             "/end",
         ]
 
