@@ -27,7 +27,8 @@ def socket_stream_pair() -> tuple[trio.SocketStream, trio.SocketStream]:
 class MemoryListener(trio.abc.Listener[trio.StapledStream]):
     """Accepts the connections that `dial` opens."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, sockets: bool = SOCKETS) -> None:
+        self.sockets = sockets
         self._send, self._receive = trio.open_memory_channel[trio.StapledStream](1000)
         self.server_ends: list[trio.StapledStream] = []
         self.client_ends: list[trio.StapledStream] = []
@@ -43,7 +44,7 @@ class MemoryListener(trio.abc.Listener[trio.StapledStream]):
         await trio.lowlevel.checkpoint()
 
     async def dial(self) -> trio.StapledStream:
-        ours, theirs = socket_stream_pair() if SOCKETS else memory_stream_pair()
+        ours, theirs = socket_stream_pair() if self.sockets else memory_stream_pair()
         self.client_ends.append(ours)
         self.server_ends.append(theirs)
         try:
@@ -54,15 +55,15 @@ class MemoryListener(trio.abc.Listener[trio.StapledStream]):
 
 
 @asynccontextmanager
-async def serving(server: Server, path: str = "/socket.io/") -> AsyncIterator[Peer]:
+async def serving(server: Server, path: str = "/socket.io/", *, sockets: bool = SOCKETS) -> AsyncIterator[Peer]:
     """Serve in memory and return how to reach it; at the end the server is shut down."""
-    listener = MemoryListener()
+    listener = MemoryListener(sockets=sockets)
     try:
         async with trio.open_nursery() as nursery:
             await nursery.start(server.serve_listeners, [listener])
             yield Peer(listener.dial, path, HOST)
             nursery.cancel_scope.cancel()
     finally:
-        if SOCKETS:  # the kernel's memory must be given back
+        if sockets:  # the kernel's memory must be given back
             for end in listener.client_ends:
                 await trio.aclose_forcefully(end)
