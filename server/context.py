@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from trio_socketio.server.app import Server
     from trio_socketio.server.socket import Socket
 
-_current: ContextVar["Context"] = ContextVar("trio_socketio_context")
+current: ContextVar["Context"] = ContextVar("trio_socketio_context")
+"""The context of the handler that runs."""
 
 
 class Context(Emitter):
@@ -98,6 +99,10 @@ class Context(Emitter):
         """Return this context as the callback of one of its emits sees it."""
         return Context(self._socket, self.event, sid)
 
+    def reachable(self) -> "list[Socket]":
+        """Return the socket of the current connection if it can be sent to; in its disconnect handler it cannot."""
+        return [self._socket] if self._socket.reachable else []
+
     def socket_in(self, namespace: str) -> "Socket | None":
         """Return the socket that the current connection has in a namespace."""
         return self._socket if namespace == self._socket.namespace else self._socket.client.sockets.get(namespace)
@@ -122,11 +127,11 @@ class Context(Emitter):
 @contextmanager
 def activate(context: Context) -> Iterator[None]:
     """Make a context the current one."""
-    token = _current.set(context)
+    token = current.set(context)
     try:
         yield
     finally:
-        _current.reset(token)
+        current.reset(token)
 
 
 def current_context() -> Context:
@@ -135,7 +140,7 @@ def current_context() -> Context:
     Raises:
         RuntimeError: No handler runs.
     """
-    context = _current.get(None)
+    context = current.get(None)
     if context is None:
         raise RuntimeError("there is no current context: this works in a handler, or in a task that a handler started")
     return context
@@ -143,7 +148,7 @@ def current_context() -> Context:
 
 def find_context() -> Context | None:
     """Return the context of the handler that runs, or None outside."""
-    return _current.get(None)
+    return current.get(None)
 
 
 class Current(Emitter):
@@ -206,15 +211,15 @@ def running_server() -> "Server":
     return servers.pop()
 
 
-_current_emitter = Current()
+current_emitter = Current()
 
-emit = _current_emitter.emit
-emit_nowait = _current_emitter.emit_nowait
-send = _current_emitter.send
-call = _current_emitter.call
-call_all = _current_emitter.call_all
-join_room = _current_emitter.join_room
-leave_room = _current_emitter.leave_room
-close_room = _current_emitter.close_room
-rooms = _current_emitter.rooms
-disconnect = _current_emitter.disconnect
+emit = current_emitter.emit
+emit_nowait = current_emitter.emit_nowait
+send = current_emitter.send
+call = current_emitter.call
+call_all = current_emitter.call_all
+join_room = current_emitter.join_room
+leave_room = current_emitter.leave_room
+close_room = current_emitter.close_room
+rooms = current_emitter.rooms
+disconnect = current_emitter.disconnect

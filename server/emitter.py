@@ -383,18 +383,23 @@ class Emitter(ABC):
                 "emit() works in trio only; from another thread use trio.from_thread.run(server.emit, ...)"
             )
         here = self._here()
-        audience = address(
-            here=here,
-            default=self._default,
-            namespace=self._target(namespace),
-            to=to,
-            room=room,
-            broadcast=broadcast,
-            include_self=include_self,
-            skip_sid=skip_sid,
-        )
-        template = _template(event, args, audience.namespace)
-        sockets = self._recipients(audience)
+        home = self._target(namespace)
+        named = to is not None or room is not None or skip_sid is not None or broadcast or not include_self
+        if here is not None and home is None and not named and self._default is Default.SELF:
+            target, sockets = here.namespace, here.reachable()  # what `address` and the registry would find: self
+        else:
+            audience = address(
+                here=here,
+                default=self._default,
+                namespace=home,
+                to=to,
+                room=room,
+                broadcast=broadcast,
+                include_self=include_self,
+                skip_sid=skip_sid,
+            )
+            target, sockets = audience.namespace, self._recipients(audience)
+        template = _template(event, args, target)
         patient = patient and len(sockets) == 1
         if callback is None:
             outbound = Outbound.message(template.frames(), patient=patient)

@@ -99,6 +99,11 @@ class Socket:
         """Whether its connect handler still decides."""
         return self.stage is Stage.CONNECTING
 
+    @property
+    def reachable(self) -> bool:
+        """Whether what is sent to it arrives: now, or once its connect handler has accepted it."""
+        return self.stage is Stage.CONNECTED or self.stage is Stage.CONNECTING
+
     # Rooms.
 
     def join(self, rooms: Iterable[str]) -> None:
