@@ -144,18 +144,18 @@ class DirectWebSocket(WebSocket):
     def end_turn(self) -> None:
         """Write what was collected during the turn, and go on with what was put off to its end."""
         self._dirty = False
-        if self._pong or self._closing or self._close_code is not None:
+        self._flush()
+        if self._closing or self._close_code is not None:
             self.wake()
-        else:
-            self._flush()
 
     def _flush(self) -> None:
-        collected = self._collected
-        if not collected:
+        """Write what was collected, behind the answer to a ping."""
+        collected, pong = self._collected, self._pong
+        if self._rest is not None or self._said_goodbye or not (collected or pong):
             return
-        self._collected = []
+        self._collected, self._pong = [], b""
         self._size = 0
-        data = wire(collected[0]) if len(collected) == 1 else b"".join(map(wire, collected))
+        data = wire(collected[0]) if len(collected) == 1 and not pong else pong + b"".join(map(wire, collected))
         sent = self._send(data)
         if 0 <= sent < len(data):
             self._live.unsent(self, collected)
@@ -167,9 +167,8 @@ class DirectWebSocket(WebSocket):
             return
         self._flush()
         while self._rest is None:
-            pong, self._pong = self._pong, b""
             taken = self._live.take(self)
-            data = pong + b"".join(map(wire, taken))
+            data = b"".join(map(wire, taken))
             if not data or self._said_goodbye:
                 break
             sent = self._send(data)

@@ -94,7 +94,8 @@ check("what is no packet ends the connection", async () => {
   const { id } = socket;
   const left = once(socket, "disconnect");
   socket.io.engine.write('2{"not":"a list"}');
-  assert.equal((await left)[0], "transport close");
+  // Over polling the answer to the GET says close and that to the POST is a refusal: whichever the client reads first.
+  assert.match((await left)[0], /^transport (close|error)$/);
   assert.equal(await serverReason(id), "parse error");
   assert.equal(await bystander.emitWithAck("echo", "fine"), "fine");
 });
