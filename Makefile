@@ -43,10 +43,10 @@ format: $(VENV)/.stamp-lint
 types: $(VENV)/.stamp-lint
 	@rm -rf build/lib build/bdist.* build/types
 	@$(PIP) install --no-deps --target build/types .
-	@cp tests/typing/usage.py tests/typing/pyrightconfig.json build/types/
+	@cp tests/typing/usage.py tests/typing/pyrightconfig.json examples/*.py build/types/
 	@$(BIN)/python tests/typing/extract.py README.md build/types
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python -p trio_socketio
-	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python usage.py readme_*.py
+	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python usage.py readme_*.py $(notdir $(wildcard examples/*.py))
 	cd build/types && ../../$(BIN)/pyright --pythonpath ../../$(BIN)/python
 
 conformance-matrix: $(VENV)/.stamp-package
