@@ -85,19 +85,20 @@ class DirectWebSocket(WebSocket):
 
     # Reading.
 
-    def readable(self) -> None:
-        """Read once, a bounded amount: others are waiting, too."""
+    def readable(self) -> int:
+        """Read once, a bounded amount: others are waiting, too. Return how much it was."""
         try:
             data = self._socket.recv(RECEIVE_SIZE)
         except (BlockingIOError, InterruptedError):
-            return
+            return 0
         except OSError as error:
             self.cut(CloseReason.TRANSPORT_ERROR, f"the connection broke: {error}")
-            return
+            return 0
         if not data:
             self.cut(CloseReason.TRANSPORT_CLOSE, "the connection ended without a closing handshake")
         elif self._reading:
             self._feed(data)
+        return len(data)
 
     def _feed(self, data: bytes) -> None:
         if not self._take_in(data):

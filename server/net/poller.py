@@ -43,11 +43,15 @@ TURN: Final = 64
 """Sockets that are read in one turn. With a handler of 20 µs each a turn takes about a millisecond."""
 
 
+TURN_BYTES: Final = 256 * 1024
+"""Bytes after which a turn ends all the same: clients that flood must not make it long for the others."""
+
+
 class Polled(Protocol):
     """A socket that the poller watches."""
 
-    def readable(self) -> None:
-        """There is something to read, or the connection has ended."""
+    def readable(self) -> int:
+        """There is something to read, or the connection has ended; return how many bytes were read."""
         ...
 
     def writable(self) -> None:
@@ -120,7 +124,10 @@ class Poller:
         self.turning = True
         if self.runnable and not await self._run_lanes(scope):  # also left by the task before this one
             return False
+        read = 0
         for descriptor, flags in self._epoll.poll(0, TURN):
+            if read > TURN_BYTES:
+                break  # the rest are ready in the next turn, before those that were served in this one
             polled = self._sockets.get(descriptor)
             if polled is None:
                 continue  # it was closed during this turn
@@ -128,7 +135,7 @@ class Poller:
                 if flags & select.EPOLLOUT:
                     polled.writable()
                 if flags & ~select.EPOLLOUT:
-                    polled.readable()
+                    read += polled.readable()
             except Exception:
                 logger.exception("serving a WebSocket failed: this is a bug of trio-socketio")
                 polled.cut(CloseReason.TRANSPORT_ERROR, "the server failed")

@@ -4,6 +4,7 @@ import pytest
 import trio
 from support.memory import serving
 from trio.testing import wait_all_tasks_blocked
+from trio_socketio.conformance.peer import frame
 from trio_socketio.server.net.poller import SUPPORTED
 
 from trio_socketio import Server, current_context
@@ -264,3 +265,33 @@ async def test_a_shutdown_ends_the_connections_that_take_no_part_in_it(autojump_
             assert len(server.sessions) == 3
     assert not server.sessions
     assert not server.services
+
+
+async def test_clients_that_flood_do_not_starve_the_others(autojump_clock):
+    """Each turn reads a bounded amount: the quiet client is answered while the floods are far from read."""
+    server = make_server()
+    handled = 0
+
+    @server.on("noise")
+    async def noise(ctx, text):
+        nonlocal handled
+        handled += 1
+
+    @server.on("quick")
+    async def quick(ctx):
+        return handled
+
+    async with serving(server, sockets=True) as peer:
+        loud = [await peer.join() for _ in range(20)]
+        quiet = await peer.join()
+        message = frame(1, b'42["noise","' + b"x" * 40 + b'"]')
+        flood = message * (100_000 // len(message))
+        async with trio.open_nursery() as nursery:
+            for client in loud:
+                nursery.start_soon(client.transport.send_raw, flood)
+            await quiet.emit("quick", id=1)
+            answered_at = (await quiet.receive()).data[0]
+        await wait_all_tasks_blocked()
+    total = 20 * (len(flood) // len(message))
+    assert handled == total
+    assert answered_at < total / 2
