@@ -77,6 +77,9 @@ class Emitter(ABC):
         buffer is full, the call waits until there is space; it never waits for anybody otherwise. If it is cancelled while it
         waits, the packet is queued all the same.
 
+        It is always a point of cancellation. Letting other tasks run costs as much as a small emit, so only some of the calls
+        do (`trio_socketio.server.pace`): a loop that emits starves nobody, and a handler that emits once is not interrupted.
+
         Args:
             event: The name of the event.
             *args: What its handlers get: anything that JSON has a form for, with bytes at any depth. A tuple as the only
