@@ -14,7 +14,6 @@ from trio_socketio.conformance.peer import (
     Peer,
     PeerError,
     Polling,
-    Refused,
     Response,
     Silence,
     SocketIOPeer,
@@ -311,21 +310,6 @@ class Trial:
         """Fail unless the server has forgotten a polling session: a GET for it is status 400."""
         response = await session.get()
         self.equal(response.status, BAD_REQUEST, "the status of a GET for the session that should be over")
-
-    async def expect_gone(self, session: Session) -> None:
-        """Fail unless a session is over: its WebSocket closes, or its sid is unknown."""
-        if isinstance(session, Polling):
-            await self.expect_unknown(session)
-        else:
-            await self.expect_closed(session)
-
-    async def expect_refused(self, target: str, headers: Sequence[tuple[str, str]] = ()) -> Refused:
-        """Fail unless a WebSocket is refused with an HTTP response."""
-        try:
-            await self.peer.open_websocket(target, headers)
-        except Refused as refused:
-            return refused
-        raise Failure("the WebSocket was accepted", "the opening handshake is refused with an HTTP response")
 
     async def expect_served(self) -> None:
         """Fail unless a well-behaved client is served now: it opens a session, and its message comes back."""
