@@ -256,7 +256,11 @@ class Trial:
     # Ends.
 
     async def expect_closed(self, websocket: WebSocketPeer, *codes: int | None) -> Closed:
-        """Fail unless the server closes a WebSocket, with one of these codes if there are any."""
+        """Fail unless the server closes a WebSocket, with one of these codes if there are any.
+
+        Pings are left unanswered: for a WebSocket that gets none because it only probes, for a code that no ping timeout has,
+        and where silence is the point. Otherwise `expect_dropped` is right, which no ping timeout satisfies.
+        """
         try:
             while True:
                 await websocket.receive()
