@@ -17,12 +17,17 @@ class Outbound:
 
     def __init__(self, frames: tuple[Frame, ...], *, patient: bool = False) -> None:
         self.frames = frames
-        self.size = sum(map(size_in_bytes, frames))
+        self.size = size_in_bytes(frames[0]) if len(frames) == 1 else sum(map(size_in_bytes, frames))
         """Bytes of all frames, in UTF-8: what it counts for in a session's buffer."""
         self.patient = patient
         """Its sender waits for space (and so bounds it): it never makes the buffer overflow."""
         self.wire: bytes | None = None
         """The WebSocket form of all frames, left here by the first transport that needed it."""
+
+    @classmethod
+    def text(cls, part: str, *, patient: bool = False) -> "Outbound":
+        """Wrap a Socket.IO packet without attachments."""
+        return cls((f"4{part}",), patient=patient)
 
     @classmethod
     def message(cls, parts: list[str | bytes], *, patient: bool = False) -> "Outbound":

@@ -15,7 +15,8 @@ from trio_socketio.protocol.errors import DecodeError
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.server import dispatch
 from trio_socketio.server.handshake import Handshake
-from trio_socketio.server.socket import CLIENT_DISCONNECT, Socket, Stage
+from trio_socketio.server.socket import CLIENT_DISCONNECT, Socket
+from trio_socketio.server.stage import Stage
 
 if TYPE_CHECKING:
     from trio_socketio.server.app import Server
@@ -45,9 +46,11 @@ class Client:
         "_ended",
         "_room",
         "handshake",
+        "held_back",
         "live",
         "server",
         "sockets",
+        "waiting",
     )
 
     def __init__(self, server: "Server", live: "Live", handshake: Handshake, now: float) -> None:
@@ -63,7 +66,11 @@ class Client:
         self._ended = False
         self._connect_by: float | None = now + server.options.connect_timeout
         self._calls = 0
-        self._room = trio.Event()
+        self._room: trio.Event | None = None  # what `ready` waits for
+        self.waiting = 0
+        """Events that wait for their handlers, or are being handled."""
+        self.held_back = False
+        """Whether `progressed` wants to be called."""
 
     # In.
 
@@ -76,8 +83,12 @@ class Client:
         except DecodeError as error:
             self._violation(str(error))
             return
-        if packet is not None:
-            self.server.tally.packets_in += 1
+        if packet is None:
+            return
+        self.server.tally.packets_in += 1
+        if packet.type is _EVENT:
+            self._event(packet)
+        else:
             _RECEIVE[packet.type](self, packet)
 
     def _connect(self, packet: socketio.Packet) -> None:
@@ -103,23 +114,24 @@ class Client:
             socket.left(CLIENT_DISCONNECT)
 
     def _event(self, packet: socketio.Packet) -> None:
-        socket = self._find(packet)
+        socket = self.sockets.get(packet.namespace) or self._find(packet)
         if socket is None:
             return
-        self.server.tally.events_in += 1
+        server = self.server
+        server.tally.events_in += 1
         name, *arguments = packet.data
-        event = str(name)
+        event = name if type(name) is str else str(name)
         handler = socket.routes.handlers.find(event)
         if handler is None:
             logger.debug("no handler for the event %.100r in %s", event, socket.namespace)
             return
-        if not handler.accepts(len(arguments) + 1):
+        if not handler.least <= len(arguments) + 1 <= handler.most:
             logger.warning(
                 "the event %.100r came with %d arguments, which %s does not take", event, len(arguments), handler.name
             )
             return
         job = partial(dispatch.handle_event, socket, handler, event, arguments, packet.id)
-        if (handler.concurrent or self.server.options.concurrent) and socket.stage is Stage.CONNECTED:
+        if (handler.concurrent or server.options.concurrent) and socket.stage is Stage.CONNECTED:
             socket.lane.submit_concurrent(job)
         else:
             socket.lane.submit(job)
@@ -201,18 +213,24 @@ class Client:
     @property
     def full(self) -> bool:
         """Whether so many events wait for their handlers that no more should be read."""
-        waiting = sum([len(socket.lane) for socket in self.sockets.values()])
-        return not self._ended and waiting > (MAX_WAITING_WHILE_CALLED if self._calls else MAX_WAITING_EVENTS)
+        if self.waiting <= MAX_WAITING_EVENTS or self._ended:
+            return False
+        return not self._calls or self.waiting > MAX_WAITING_WHILE_CALLED
 
     async def ready(self) -> None:
         """Wait until there is room for more events."""
         while self.full:
-            self._room = trio.Event()
+            if self._room is None:
+                self._room = trio.Event()
+                self.held_back = True
             await self._room.wait()
 
     def progressed(self) -> None:
         """A handler has ended, or something else has changed that `ready` should look at."""
-        self._room.set()
+        if self._room is not None:
+            self._room.set()
+            self._room = None
+            self.held_back = False
 
     @contextmanager
     def calling(self) -> Iterator[None]:
@@ -225,6 +243,7 @@ class Client:
             self._calls -= 1
 
 
+_EVENT: Final = PacketType.EVENT
 _RECEIVE: Final[dict[PacketType, Callable[[Client, socketio.Packet], None]]] = {
     PacketType.CONNECT: Client._connect,
     PacketType.DISCONNECT: Client._disconnect,

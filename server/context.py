@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 from trio_socketio.engine.config import Transport
@@ -16,6 +16,7 @@ from trio_socketio.rooms import Default
 from trio_socketio.server.emitter import Emitter
 from trio_socketio.server.handlers import Handler
 from trio_socketio.server.handshake import Handshake
+from trio_socketio.server.stage import Stage
 
 if TYPE_CHECKING:
     from trio_socketio.server.app import Server
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 current: ContextVar["Context"] = ContextVar("trio_socketio_context")
 """The context of the handler that runs."""
+
+_CONNECTED: Final = Stage.CONNECTED
 
 
 class Context(Emitter):
@@ -99,10 +102,6 @@ class Context(Emitter):
         """Return this context as the callback of one of its emits sees it."""
         return Context(self._socket, self.event, sid)
 
-    def reachable(self) -> "list[Socket]":
-        """Return the socket of the current connection if it can be sent to; in its disconnect handler it cannot."""
-        return [self._socket] if self._socket.reachable else []
-
     def socket_in(self, namespace: str) -> "Socket | None":
         """Return the socket that the current connection has in a namespace."""
         return self._socket if namespace == self._socket.namespace else self._socket.client.sockets.get(namespace)
@@ -116,6 +115,10 @@ class Context(Emitter):
         """Return the socket of the current connection if it is not accepted yet and is the one whose handler runs."""
         socket = self._socket
         return socket if socket.connecting and namespace == socket.namespace else None
+
+    def _self(self) -> "Socket | None":
+        socket = self._socket
+        return socket if socket.stage is _CONNECTED else None
 
     def _here(self) -> "Context":
         return self
@@ -163,6 +166,10 @@ class Current(Emitter):
         """The server of the current context, or the only one that serves in this run of trio."""
         context = find_context()
         return running_server() if context is None else context.server
+
+    def _self(self) -> "Socket | None":
+        context = find_context()
+        return None if context is None else context._self()
 
     def _here(self) -> Context | None:
         return find_context()

@@ -6,9 +6,11 @@ on for a grace period, then it is cancelled, and at last, exactly once, the disc
 """
 
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Final, Protocol
 
 import trio
 from trio_socketio.protocol.errors import EncodeError
@@ -33,48 +35,84 @@ class NoAck:
 NO_ACK: Final = NoAck()
 
 
+class Backlog(Protocol):
+    """Who counts the jobs of the lanes of one client."""
+
+    waiting: int
+    """Jobs that wait or run."""
+    held_back: bool
+    """Whether somebody wants to hear of progress."""
+
+    def progressed(self) -> None:
+        """A job has ended: there is room for another."""
+        ...
+
+
 class Lane:
     """The handlers of one socket, one at a time.
 
+    Every event passes through here, nearly always alone: so the first job has a place of its own, and everything that
+    only others need (a queue, the scopes of concurrent jobs) is made when it is needed.
+
     Args:
         service: Whose nursery owns the tasks.
-        progressed: Called whenever a job has ended: there is room for another.
+        backlog: Counts the jobs.
     """
 
-    __slots__ = ("_grace", "_jobs", "_last", "_progressed", "_scopes", "_service", "_walking")
+    __slots__ = (
+        "_backlog",
+        "_closed",
+        "_concurrent",
+        "_first",
+        "_grace",
+        "_last",
+        "_queue",
+        "_service",
+        "_walk",
+        "_walking",
+    )
 
-    def __init__(self, service: "Service", progressed: Callable[[], None]) -> None:
+    def __init__(self, service: "Service", backlog: Backlog) -> None:
         self._service = service
-        self._progressed = progressed
-        self._jobs: deque[Job] = deque()
+        self._backlog = backlog
         self._walking = False
-        self._scopes: set[trio.CancelScope] = set()
+        self._walk: trio.CancelScope | None = None  # around the jobs that run one after another
+        self._first: Job | None = None
+        self._queue: deque[Job] | None = None  # what waits behind it
+        self._concurrent: set[trio.CancelScope] | None = None  # around each of those that do not
+        self._closed = False
         self._last: Job | None = None
         self._grace: float | None = None
 
-    def __len__(self) -> int:
-        """Return the number of jobs that wait or run."""
-        return len(self._jobs) + len(self._scopes)
-
     def submit(self, job: Job) -> None:
         """Run a job after all those submitted before it."""
-        self._jobs.append(job)
+        self._backlog.waiting += 1
         if not self._walking:
             self._walking = True
+            self._first = job
             self._service.run_lane(self)
+        elif self._queue is None:
+            self._queue = deque((job,))
+        else:
+            self._queue.append(job)
 
     def submit_concurrent(self, job: Job) -> None:
         """Run a job in a task of its own, now."""
-        scope = trio.CancelScope()
-        self._scopes.add(scope)
-        self._service.start(self._run_alone, job, scope)
+        self._backlog.waiting += 1
+        self._start(job, trio.CancelScope())
 
     def clear(self) -> None:
         """Drop the jobs that have not begun."""
-        self._jobs.clear()
+        if self._first is not None:
+            self._first = None
+            self._backlog.waiting -= 1
+        if self._queue is not None:
+            self._backlog.waiting -= len(self._queue)
+            self._queue = None
 
     def close(self, last: Job | None, grace: float | None) -> None:
         """Run ``last`` once everything that runs or waits has ended, which is cancelled after ``grace`` seconds (None: never)."""
+        self._closed = True
         self._last = last
         self._service.leaving.add(self)
         self.hasten(grace)
@@ -86,8 +124,9 @@ class Lane:
             return
         self._grace = grace if self._grace is None else min(grace, self._grace)
         deadline = trio.current_time() + grace
-        for scope in self._scopes:
-            scope.deadline = min(scope.deadline, deadline)
+        for scope in (self._walk, *(self._concurrent or ())):
+            if scope is not None:
+                scope.deadline = min(scope.deadline, deadline)
 
     async def walk_alone(self) -> None:
         """Run everything that is submitted, in a task of its own."""
@@ -95,32 +134,54 @@ class Lane:
             await self.walk(scope)
 
     async def walk(self, scope: trio.CancelScope) -> None:
-        """Run everything that is submitted, in the scope that cancels it."""
-        self._scopes.add(scope)
+        """Run everything that is submitted, in the scope that cancels it; afterwards the scope has no deadline."""
+        backlog = self._backlog
+        self._walk = scope
         if self._grace is not None:  # it was closed before it could begin
             scope.deadline = min(scope.deadline, trio.current_time() + self._grace)
+        job, self._first = self._first, None
         try:
-            while self._jobs:
-                await contain(self._jobs.popleft())
-                self._progressed()
+            while job is not None:
+                try:  # `contain` in this frame
+                    await job()
+                except* Exception:
+                    logger.exception("a handler failed while it was cancelled")
+                backlog.waiting -= 1
+                if backlog.held_back:
+                    backlog.progressed()
+                job = self._queue.popleft() if self._queue else None
         except trio.Cancelled:
-            self._jobs.clear()
+            backlog.waiting -= 1
+            self.clear()
             raise
         finally:
-            self._scopes.discard(scope)
+            self._walk = None
             self._walking = False
-            self._progressed()
-            self._finish()
+            self._queue = None
+            if self._closed:
+                scope.deadline = math.inf
+                self._finish()
+            if backlog.held_back:
+                backlog.progressed()
+
+    def _start(self, job: Job, scope: trio.CancelScope) -> None:
+        if self._concurrent is None:
+            self._concurrent = set()
+        self._concurrent.add(scope)
+        self._service.start(self._run_alone, job, scope)
 
     async def _run_alone(self, job: Job, scope: trio.CancelScope) -> None:
         with scope:
             await contain(job)
-        self._scopes.discard(scope)
-        self._progressed()
+        if self._concurrent is not None:
+            self._concurrent.discard(scope)
+        self._backlog.waiting -= 1
+        if self._backlog.held_back:
+            self._backlog.progressed()
         self._finish()
 
     def _finish(self) -> None:
-        if self._walking or self._scopes:
+        if self._walking or self._concurrent:
             return
         if self._last is None:
             self._service.leaving.discard(self)
@@ -129,8 +190,8 @@ class Lane:
             scope = trio.CancelScope()
             if self._grace is not None:
                 scope.deadline = trio.current_time() + self._grace
-            self._scopes.add(scope)
-            self._service.start(self._run_alone, last, scope)
+            self._backlog.waiting += 1
+            self._start(last, scope)
 
 
 async def contain(job: Job) -> None:
@@ -144,9 +205,21 @@ async def contain(job: Job) -> None:
 async def handle_event(
     socket: "Socket", handler: Handler, event: str, arguments: list[JSON], ack_id: int | None
 ) -> None:
-    """Run the handler of one event and acknowledge with what it returns, if the client asked for that."""
+    """Run the handler of one event and acknowledge with what it returns, if the client asked for that.
+
+    The handler takes that many arguments. This is `invoke` and `Handler.call` once more, in one frame, for every event comes
+    through here.
+    """
     context = Context(socket, event)
-    result = await invoke(context, handler, context, *arguments)
+    token = current.set(context)
+    try:
+        result = handler.function(context, *arguments)
+        if handler.is_async or iscoroutine(result):
+            result = await result
+    except Exception as error:  # noqa: BLE001  # whatever a handler raises, `report` sees to it
+        result = await report(context, handler.name, error)
+    finally:
+        current.reset(token)
     if ack_id is None or result is NO_ACK:
         return
     try:

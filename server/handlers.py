@@ -92,10 +92,6 @@ class Handler:
         """The function's name, for messages."""
         return _name(self.function)
 
-    def accepts(self, count: int) -> bool:
-        """Whether it can be called with so many positional arguments."""
-        return self.least <= count <= self.most
-
     async def call(self, *arguments: object) -> Any:
         """Call it with as many of the arguments as it takes."""
         if len(arguments) > self.most:

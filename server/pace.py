@@ -11,14 +11,13 @@ EVERY: Final = 32
 class Pace:
     """Counts the emits of a server, so that none of its tasks keeps all others from running."""
 
-    __slots__ = ("_count",)
+    __slots__ = ("left",)
 
     def __init__(self) -> None:
-        self._count = 0
+        self.left = EVERY
+        """How many emits may still follow each other. Whoever takes the last one calls `rest`."""
 
-    async def step(self) -> None:
-        """Count one more; now and then this is a checkpoint."""
-        self._count += 1
-        if self._count >= EVERY:
-            self._count = 0
-            await trio.lowlevel.cancel_shielded_checkpoint()
+    async def rest(self) -> None:
+        """Let others run, after `EVERY` emits."""
+        self.left = EVERY
+        await trio.lowlevel.cancel_shielded_checkpoint()

@@ -75,7 +75,6 @@ class Service:
         """Run a lane that has begun to have work: by the poller at the end of what it does just now, or in a task of its own."""
         poller = self.poller
         if poller is not None and poller.turning:
-            self.busy += 1
             poller.runnable.append(lane)
         else:
             self.start(lane.walk_alone)
@@ -125,8 +124,13 @@ class Service:
 
     def check_idle(self) -> None:
         """Wake the shutdown if nothing is left to wait for."""
-        if not self.sessions and not self.busy:
+        if not self.sessions and not self.busy and not self._to_run:
             self._idle.set()
+
+    @property
+    def _to_run(self) -> bool:
+        """Whether the poller has lanes to run, which are nobody's task yet."""
+        return self.poller is not None and bool(self.poller.runnable)
 
     async def shut_down(self) -> None:
         """Close every session and wait until all of it is done."""
@@ -135,7 +139,7 @@ class Service:
             live.close(CloseReason.SERVER_SHUTTING_DOWN, "the server shuts down")
         for lane in self.leaving:
             lane.hasten(self.grace)
-        while self.sessions or self.busy:
+        while self.sessions or self.busy or self._to_run:
             self._idle = trio.Event()
             await self._idle.wait()
 

@@ -9,7 +9,6 @@ handler runs, and it is forgotten.
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from trio_socketio.server.acks import AckTable
 from trio_socketio.server.errors import ConnectionRefused
 from trio_socketio.server.handlers import Handler
 from trio_socketio.server.handshake import Handshake
+from trio_socketio.server.stage import Stage
 
 if TYPE_CHECKING:
     from trio_socketio.server.app import Server
@@ -34,19 +34,6 @@ logger = logging.getLogger("trio_socketio.sockets")
 
 CLIENT_DISCONNECT = "client namespace disconnect"
 SERVER_DISCONNECT = "server namespace disconnect"
-
-
-class Stage(Enum):
-    """Where a socket stands."""
-
-    CONNECTING = auto()
-    """Its connect handler decides."""
-    CONNECTED = auto()
-    """It can be reached."""
-    LEFT = auto()
-    """It cannot be reached any more; its disconnect handler is to come."""
-    FORGOTTEN = auto()
-    """Nothing more will happen."""
 
 
 class Socket:
@@ -85,7 +72,7 @@ class Socket:
         self.rejected = False
         self.acks = AckTable(client.server.options.max_pending_acks)
         self.disconnected = trio.Event()
-        self.lane = dispatch.Lane(client.live.service, client.progressed)
+        self.lane = dispatch.Lane(client.live.service, client)
         self._held: list[Outbound] = []
         self._rooms: dict[str, None] = {}  # while it is not in the registry: the rooms joined so far, or those it had
 
@@ -98,11 +85,6 @@ class Socket:
     def connecting(self) -> bool:
         """Whether its connect handler still decides."""
         return self.stage is Stage.CONNECTING
-
-    @property
-    def reachable(self) -> bool:
-        """Whether what is sent to it arrives: now, or once its connect handler has accepted it."""
-        return self.stage is Stage.CONNECTED or self.stage is Stage.CONNECTING
 
     # Rooms.
 

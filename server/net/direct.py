@@ -127,8 +127,9 @@ class DirectWebSocket(WebSocket):
         self._size += outbound.size
         if not self._poller.turning or self._size > COLLECT:
             self._flush()
-        else:
-            self._leave_at_the_end()
+        elif not self._dirty:
+            self._dirty = True
+            self._poller.dirty.append(self)
         return True
 
     def _wake_soon(self) -> None:
@@ -145,20 +146,29 @@ class DirectWebSocket(WebSocket):
     def end_turn(self) -> None:
         """Write what was collected during the turn, and go on with what was put off to its end."""
         self._dirty = False
-        self._flush()
+        if self._collected or self._pong:
+            self._flush()
         if self._closing or self._close_code is not None:
             self.wake()
 
     def _flush(self) -> None:
-        """Write what was collected, behind the answer to a ping."""
+        """Write what was collected, behind the answer to a ping. This is done for every recipient of every message."""
         collected, pong = self._collected, self._pong
         if self._rest is not None or self._said_goodbye or not (collected or pong):
             return
-        self._collected, self._pong = [], b""
+        data = (collected[0].wire or wire(collected[0])) if len(collected) == 1 else b"".join(map(wire, collected))
+        if pong:
+            data = pong + data
+            self._pong = b""
         self._size = 0
-        data = wire(collected[0]) if len(collected) == 1 and not pong else pong + b"".join(map(wire, collected))
-        sent = self._send(data)
-        if 0 <= sent < len(data):
+        try:
+            sent = self._socket.send(data)
+        except OSError as error:
+            sent = self._not_sent(error)
+        if sent == len(data):
+            collected.clear()
+        elif sent >= 0:
+            self._collected = []
             self._live.unsent(self, collected)
             self._wait(data, sent)
 
@@ -200,11 +210,14 @@ class DirectWebSocket(WebSocket):
         """Return how many bytes the kernel has taken; -1 if the connection is no more."""
         try:
             return self._socket.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
         except OSError as error:
-            self.cut(CloseReason.TRANSPORT_ERROR, f"the connection broke: {error}")
-            return -1
+            return self._not_sent(error)
+
+    def _not_sent(self, error: OSError) -> int:
+        if isinstance(error, (BlockingIOError, InterruptedError)):
+            return 0
+        self.cut(CloseReason.TRANSPORT_ERROR, f"the connection broke: {error}")
+        return -1
 
     def _wait(self, data: bytes, sent: int) -> None:
         """Wait until the rest can be written, unless the connection is no more."""

@@ -13,16 +13,16 @@ never waits for anything, which is the usual case, no task was made. At its firs
 its end, and a fresh task takes over the reading. So `trio.lowlevel.current_task`, cancel scopes, nurseries and wake-ups
 belong to the right task at any moment, and nothing is read meanwhile that could overtake.
 
-Each task has one cancel scope around it from its beginning, which becomes that of the lane.
+Each task has one cancel scope around it from its beginning, which is lent to each lane while it runs, and stays with the one
+that waits.
 
 What is written during a turn is collected by each socket and leaves at the end of the turn, in one call.
 """
 
 import logging
-import math
 import select
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Coroutine, Generator, Sequence
 from functools import partial
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -45,6 +45,11 @@ TURN: Final = 64
 
 TURN_BYTES: Final = 256 * 1024
 """Bytes after which a turn ends all the same: clients that flood must not make it long for the others."""
+
+_OUT: Final = 4
+"""``EPOLLOUT``, which has this value everywhere."""
+_NOBODY: Final = (-1, 0)
+"""What an epoll says of no descriptor."""
 
 
 class Polled(Protocol):
@@ -115,66 +120,75 @@ class Poller:
     async def run(self) -> None:
         """Take turns until a lane takes this task over."""
         self._end_turn()  # what the task before this one has left
+        served = 0
         with trio.CancelScope() as scope:
-            while await self._turn(scope):
-                await trio.lowlevel.wait_readable(self._epoll.fileno())
+            while True:
+                ready = self._epoll.poll(0, TURN)
+                if self.runnable:
+                    ready.insert(
+                        0, _NOBODY
+                    )  # before anything else is read, the lanes that the task before this one has left
+                elif not ready:
+                    served = 0
+                    await trio.lowlevel.wait_readable(self._epoll.fileno())
+                    continue
+                if not await self._turn(ready, scope):
+                    return
+                served += len(ready)
+                if (
+                    served >= TURN
+                ):  # until then small turns follow each other: asking trio costs as much as serving a few
+                    served = 0
+                    await trio.lowlevel.checkpoint()
 
-    async def _turn(self, scope: trio.CancelScope) -> bool:
+    async def _turn(self, ready: Sequence[tuple[int, int]], scope: trio.CancelScope) -> bool:
         """Serve the sockets that are ready; return False when a lane has taken this task over."""
         self.turning = True
-        if self.runnable and not await self._run_lanes(scope):  # also left by the task before this one
-            return False
+        runnable = self.runnable
         read = 0
-        for descriptor, flags in self._epoll.poll(0, TURN):
+        for descriptor, flags in ready:
             if read > TURN_BYTES:
                 break  # the rest are ready in the next turn, before those that were served in this one
             polled = self._sockets.get(descriptor)
-            if polled is None:
-                continue  # it was closed during this turn
-            try:
-                if flags & select.EPOLLOUT:
-                    polled.writable()
-                if flags & ~select.EPOLLOUT:
-                    read += polled.readable()
-            except Exception:
-                logger.exception("serving a WebSocket failed: this is a bug of trio-socketio")
-                polled.cut(CloseReason.TRANSPORT_ERROR, "the server failed")
-            if self.runnable and not await self._run_lanes(scope):
+            if polled is not None:  # it may have been closed during this turn
+                try:
+                    if flags & _OUT:
+                        polled.writable()
+                    if flags & ~_OUT:
+                        read += polled.readable()
+                except Exception:
+                    logger.exception("serving a connection failed: this is a bug of trio-socketio")
+                    polled.cut(CloseReason.TRANSPORT_ERROR, "the server failed")
+            while runnable:
+                running = runnable.popleft().walk(scope)
+                try:
+                    trap = running.send(None)
+                except StopIteration:
+                    continue  # it never waited
+                await self._stay(running, trap)
                 return False
         self._end_turn()
+        if self._service.shutting_down:
+            self._service.check_idle()
         return True
 
-    async def _run_lanes(self, scope: trio.CancelScope) -> bool:
-        while self.runnable:
-            lane = self.runnable.popleft()
-            try:
-                stayed = await _eagerly(lane.walk(scope), self._hand_over)
-            finally:
-                self._service.done()
-            if not stayed:
-                return False
-            if scope.deadline != math.inf:  # the lane was closed meanwhile, and has ended
-                scope.deadline = math.inf
-        return True
+    async def _stay(self, running: Coroutine[Any, Any, None], trap: object) -> None:
+        """Go on with a lane that waits, to its end, and let a fresh task go on with the reading.
 
-    def _hand_over(self) -> None:
-        """Let a fresh task go on. Nothing else may happen before this one has begun to wait: it could be woken too early."""
+        Nothing else may happen before this task has begun to wait: it could be woken too early.
+        """
         self.turning = False
+        self._service.busy += 1
         self._service.spawn(self.run)
+        try:
+            await _resume(running, trap)
+        finally:
+            self._service.done()
 
 
 @coroutine
-def _eagerly(running: Coroutine[Any, Any, None], waits: Callable[[], None]) -> Generator[Any, Any, bool]:
-    """Run a coroutine to its end in this task, and call ``waits`` if and when it waits for the first time.
-
-    Returns:
-        Whether it never waited.
-    """
-    try:
-        trap = running.send(None)
-    except StopIteration:
-        return True
-    waits()
+def _resume(running: Coroutine[Any, Any, None], trap: object) -> Generator[Any, Any, None]:
+    """Run a coroutine that has begun, and waits for something, to its end in this task."""
     while True:
         try:
             answer = yield trap
@@ -185,4 +199,4 @@ def _eagerly(running: Coroutine[Any, Any, None], waits: Callable[[], None]) -> G
         try:
             trap = resume()
         except StopIteration:
-            return False
+            return

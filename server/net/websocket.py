@@ -25,6 +25,7 @@ trip, never this long."""
 
 _TEXT, _BINARY, _CLOSE, _PONG = 0x81, 0x82, 0x88, 0x8A  # a final frame of that kind, unfragmented
 _SHORT, _MEDIUM = 126, 1 << 16  # where the length needs two, then eight more bytes (RFC 6455, section 5.2)
+_HEADS: Final = {first: [bytes((first, length)) for length in range(_SHORT)] for first in (_TEXT, _BINARY)}
 _NO_STATUS: Final = 1005  # stands for a Close frame without a code, and is never sent (RFC 6455, section 7.4.1)
 
 
@@ -68,9 +69,11 @@ class WebSocket(ABC):
 
     def _take_in(self, data: bytes) -> bool:
         """Take in bytes; return False once nothing more may be read."""
+        live = self._live
         for arrived in self._incoming.feed(data):
-            if isinstance(arrived, (str, bytes)):
-                self._live.receive_from(self, arrived)
+            kind = type(arrived)
+            if kind is str or kind is bytes:
+                live.receive_from(self, arrived)
             elif not self._control(arrived):
                 return False
         return True
@@ -102,9 +105,11 @@ class WebSocket(ABC):
 
 def wire(outbound: Outbound) -> bytes:
     """Return the frames of a message as a server sends them, unmasked: the same bytes for every recipient, made once."""
-    if outbound.wire is None:
-        outbound.wire = b"".join(map(_frame, outbound.frames))
-    return outbound.wire
+    data = outbound.wire
+    if data is None:
+        frames = outbound.frames
+        data = outbound.wire = _frame(frames[0]) if len(frames) == 1 else b"".join(map(_frame, frames))
+    return data
 
 
 def close_frame(code: int) -> bytes:
@@ -117,7 +122,7 @@ def _frame(data: str | bytes) -> bytes:
     payload, first = (data.encode(), _TEXT) if isinstance(data, str) else (data, _BINARY)
     length = len(payload)
     if length < _SHORT:
-        return bytes((first, length)) + payload
+        return _HEADS[first][length] + payload
     if length < _MEDIUM:
         return struct.pack("!BBH", first, 126, length) + payload
     return struct.pack("!BBQ", first, 127, length) + payload
