@@ -3,9 +3,10 @@
 A message is queued whole. A WebSocket takes everything at once; a polling answer takes a number of frames, which may end inside a
 message. What was taken is confirmed when it has been written; what a polling answer failed to write comes back to the head
 of the queue. Until it is confirmed everything counts.
+
+Nearly every session has nothing to send at nearly every moment: a buffer that is empty holds no container.
 """
 
-from collections import deque
 from collections.abc import Sequence
 
 from trio_socketio.engine.outbound import Outbound, polling_text
@@ -36,7 +37,7 @@ class Buffer:
     def __init__(self, max_bytes: int, max_packets: int) -> None:
         self._max_bytes = max_bytes
         self._max_packets = max_packets
-        self._queue: deque[Outbound] = deque()
+        self._queue: list[Outbound] | tuple[Outbound, ...] = ()
         self._offset = 0  # frames of the queue's head that have left by polling
         self._offset_before = 0  # the same, before the polling answer that is being written
         self._polled: Sequence[Outbound] = ()  # what that answer has taken whole
@@ -80,21 +81,23 @@ class Buffer:
 
     def put(self, outbound: Outbound) -> None:
         """Queue a message behind all others."""
-        self._queue.append(outbound)
+        if isinstance(self._queue, list):
+            self._queue.append(outbound)
+        else:
+            self._queue = [outbound]
         self._account(outbound, +1)
 
-    def take(self) -> list[Outbound]:
+    def take(self) -> Sequence[Outbound]:
         """Take everything for the WebSocket; `written` confirms it. Not while packets are `lent` to a polling answer."""
+        taken, self._queue = self._queue, ()
         if self._offset:
             # A polling answer took the first frames of this message; the rest of them follows here.
-            head = self._queue.popleft()
+            head = taken[0]
             rest = Outbound(head.frames[self._offset :], patient=head.patient)
             self._account(head, -1)
             self._account(rest, +1)
-            self._queue.appendleft(rest)
+            taken = [rest, *taken[1:]]
             self._offset = self._offset_before = 0
-        taken = list(self._queue)
-        self._queue.clear()
         self._taken = [*self._taken, *taken] if self._taken else taken
         return taken
 
@@ -107,17 +110,17 @@ class Buffer:
     def take_frames(self, most: int) -> list[str]:
         """Take up to ``most`` frames for a polling answer, in their polling form; `frames_done` must follow."""
         texts: list[str] = []
-        taken: list[Outbound] = []
-        while self._queue and most:
-            head = self._queue[0]
-            frames = head.frames[self._offset : self._offset + most]
+        whole = 0
+        for outbound in self._queue:
+            frames = outbound.frames[self._offset : self._offset + most]
             texts.extend(map(polling_text, frames))
             most -= len(frames)
             self._offset += len(frames)
-            if self._offset == len(head.frames):
-                taken.append(self._queue.popleft())
-                self._offset = 0
-        self._polled = taken
+            if self._offset < len(outbound.frames):
+                break
+            self._offset = 0
+            whole += 1
+        self._polled, self._queue = self._queue[:whole], self._queue[whole:] or ()
         return texts
 
     def frames_done(self, *, written: bool) -> None:
@@ -128,13 +131,12 @@ class Buffer:
                 self._account(outbound, -1)
         else:
             self._offset = self._offset_before
-            self._queue.extendleft(reversed(self._polled))
+            self._queue = [*self._polled, *self._queue]
         self._polled = ()
 
     def clear(self) -> None:
         """Drop everything."""
-        self._queue.clear()
-        self._taken = self._polled = ()
+        self._queue = self._taken = self._polled = ()
         self._offset = self._offset_before = 0
         self.bytes = self.packets = self._patient_bytes = self._patient_packets = 0
 

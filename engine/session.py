@@ -49,6 +49,7 @@ HOLD: Final = 0.1
 """Seconds a GET waits that arrives while a WebSocket probes; the Node server looks at the same interval."""
 
 PING: Final = Outbound(("2",))
+PONG: Final = "3"
 NOOP: Final = "6"
 CLOSE: Final = "1"
 PROBE_ANSWER: Final = Outbound(("3probe",))
@@ -158,7 +159,7 @@ class Session:
         self._poll = Poll.NONE
         self._posting = False
         self._farewell = CLOSE
-        self._control: list[Outbound] = []  # for a WebSocket, ahead of the queue
+        self._control: tuple[Outbound, ...] = ()  # for a WebSocket, ahead of the queue
         self._buffer = Buffer(config.max_buffered_bytes, config.max_buffered_packets)
         self._in_flight = False  # a polling answer is being written, be it only a noop
         self._buffer.put(
@@ -223,6 +224,8 @@ class Session:
     @property
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest; None once the session is closed."""
+        if self.state is State.WEBSOCKET:
+            return self._heartbeat.deadline
         if self.state is State.CLOSED:
             return None
         if self.state is State.CLOSING:
@@ -270,8 +273,20 @@ class Session:
             if frame[:1] != "4":
                 return None
             frame = frame[1:]
-        self._heard()
+        if self._heartbeat.answer_by is not None:
+            self._heard()
         return frame
+
+    def pong(self, frame: str | bytes) -> bool:
+        """Take in one WebSocket frame that is a pong, which is all that an idle peer sends, without an event.
+
+        Returns:
+            Whether it was one, and could be taken in now; if not nothing has happened, and `receive` says what it is.
+        """
+        if self.state is not State.WEBSOCKET or frame != PONG:
+            return False
+        self._heard()
+        return True
 
     def poll(self, now: float) -> Sequence[Event]:
         """Begin a GET; its answer is fetched with `take_payload` and confirmed with `poll_done`.
@@ -363,7 +378,7 @@ class Session:
         events: list[Event] = [Closed(reason, detail)]
         if self.state in (State.ATTACHED, State.PROBED):
             events.insert(0, ProbeFailed("the session closed while the WebSocket probed"))
-            self._control.clear()
+            self._control = ()
         self._settle()
         self._closing_by = now + self._config.ping_timeout
         self.state = step.next
@@ -392,13 +407,24 @@ class Session:
         if now >= self._heartbeat.ping_at:
             if self._heartbeat.ping_due(now):
                 self._buffer.put(PING)
-            self._heartbeat = self._heartbeat.beat(now)
+            self._heartbeat.beat(now)
         if self._hold_until is not None and now >= self._hold_until:
             self._hold_until = None
             self._poll = Poll.NOOP
         if self._upgrade_by is not None and now >= self._upgrade_by:
             return self._drop_candidate(f"no upgrade within {self._config.upgrade_timeout:g} s")
         return _NOTHING
+
+    def ping(self, now: float) -> Outbound | None:
+        """Do what `tick` does when all that is due is a ping, and that may leave through the WebSocket at once.
+
+        Returns:
+            The ping, which the driver sends as any message; None if something else is due: then nothing has happened.
+        """
+        if not self.clear or not self._heartbeat.ping_due(now):
+            return None
+        self._heartbeat.beat(now)
+        return PING
 
     # Outputs.
 
@@ -408,7 +434,7 @@ class Session:
         Nothing comes while a polling answer with packets is still being written: they may have to come back into the
         queue.
         """
-        control, self._control = self._control, []
+        control, self._control = self._control, ()
         if self._transport is not Transport.WEBSOCKET or self._buffer.lent or self.state is State.CLOSED:
             return control
         taken = self._buffer.take()
@@ -472,7 +498,7 @@ class Session:
         return _NOTHING
 
     def _answer_probe(self, _data: str | bytes, _now: float) -> Sequence[Event]:
-        self._control.append(PROBE_ANSWER)
+        self._control = (PROBE_ANSWER,)
         if self._poll is Poll.WAITING and not self._buffer.queued:
             self._poll = Poll.NOOP
         return _NOTHING
@@ -519,7 +545,7 @@ class Session:
     def _drop_candidate(self, detail: str) -> Sequence[Event]:
         self.state = State.POLLING
         self._upgrade_by = None
-        self._control.clear()
+        self._control = ()
         if self._poll is Poll.HELD:
             self._poll = Poll.WAITING
             self._hold_until = None
@@ -540,7 +566,7 @@ class Session:
 
     def _drop(self) -> None:
         self.state = State.CLOSED
-        self._control.clear()
+        self._control = ()
         self._buffer.clear()
 
     def _finish_closing(self) -> None:
@@ -548,8 +574,7 @@ class Session:
             self._drop()
 
     def _heard(self) -> None:
-        if self._heartbeat.answer_by is not None:
-            self._heartbeat = self._heartbeat.heard()
+        self._heartbeat.heard()
 
     def _answer(self, payload: str) -> str:
         self._poll = Poll.NONE

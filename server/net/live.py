@@ -81,6 +81,7 @@ class Live:
         "_entry",
         "_paused",
         "_space",
+        "_tally",
         "_wake_poll",
         "client",
         "service",
@@ -95,6 +96,7 @@ class Live:
         self.session = session
         self.sid = session.sid
         self.service = service
+        self._tally = service.server.tally
         self._paused = 0  # readers that leave input unread on purpose
         self._carrier: Carrier | None = None
         self._wake_poll: Callable[[], None] | None = None
@@ -123,10 +125,10 @@ class Live:
         if carrier is not self._carrier:
             return
         message = self.session.message(frame)
-        if message is None:
-            self.receive(frame, Transport.WEBSOCKET)
-        else:
+        if message is not None:
             self.client.receive(message)
+        elif not self.session.pong(frame):
+            self.receive(frame, Transport.WEBSOCKET)
 
     def attach(self, carrier: Carrier) -> bool:
         """Offer a WebSocket to a polling session; return whether it may probe."""
@@ -167,13 +169,17 @@ class Live:
 
     def poll(self) -> Sequence[Event]:
         """Begin a GET."""
-        events = self._settle(self.session.poll(trio.current_time()))
-        self.schedule()
+        events = self.session.poll(trio.current_time())
+        if events:
+            self._settle(events)
+        if self._carrier is not None:  # while a WebSocket probes, the GET is held for a moment only
+            self.schedule()
         return events
 
     def post(self) -> Sequence[Event]:
         """Begin a POST."""
-        return self._settle(self.session.post(trio.current_time()))
+        events = self.session.post(trio.current_time())
+        return self._settle(events) if events else events
 
     def take_payload(self) -> str | None:
         """Return the answer to the pending GET, or None while it must wait; `poll_done` confirms it."""
@@ -203,10 +209,14 @@ class Live:
 
     def send(self, outbound: Outbound) -> bool:
         """Send a message, at once if nothing waits before it; return whether it was taken."""
+        return self.pass_on(outbound) or self.queue(outbound)
+
+    def pass_on(self, outbound: Outbound) -> bool:
+        """Send a message past the buffer; return False if that is not possible now. This is done for every recipient."""
         if self._carrier is not None and self.session.clear and self._carrier.write(outbound):
-            self.service.server.tally.packets_out += 1
+            self._tally.packets_out += 1
             return True
-        return self.queue(outbound)
+        return False
 
     def queue(self, outbound: Outbound) -> bool:
         """Queue a message; return whether it was taken."""
@@ -216,7 +226,7 @@ class Live:
         if events:
             self._settle(events)
             return False
-        self.service.server.tally.packets_out += 1
+        self._tally.packets_out += 1
         self.wake()
         return True
 
@@ -255,10 +265,21 @@ class Live:
         """Do what is due."""
         if self._paused:
             self.session.heard()
-        self._settle(self.session.tick(now))
-        self.client.tick(now)
-        self.wake()
+        if not self._ping(now):
+            self._settle(self.session.tick(now))
+            self.client.tick(now)
+            self.wake()
         self.schedule()
+
+    def _ping(self, now: float) -> bool:
+        """Send a ping past the session's buffer; return False if that is not possible, or not all that is due."""
+        carrier = self._carrier
+        ping = None if carrier is None else self.session.ping(now)
+        if carrier is None or ping is None:
+            return False
+        if not carrier.write(ping):
+            self._settle(self.session.send(ping))
+        return True
 
     def schedule(self) -> None:
         """See to it that `tick` is called in time."""
@@ -279,7 +300,7 @@ class Live:
             if isinstance(event, Message):
                 self.client.receive(event.data)
             elif isinstance(event, Closed):
-                self.service.server.tally.closes[event.reason] += 1
+                self._tally.closes[event.reason] += 1
                 self._close_code = _CLOSE_CODES.get(event.reason, NORMAL)
                 logger.info("session closed: %s (%s)", event.reason, event.detail, extra={"reason": str(event.reason)})
                 self.client.closed(event.reason)

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 from trio_socketio.engine.events import CloseReason
+from trio_socketio.engine.frames import close_frame
 from trio_socketio.engine.outbound import Outbound
-from trio_socketio.server.net.websocket import CLOSE_TIMEOUT, RECEIVE_SIZE, WebSocket, close_frame, wire
+from trio_socketio.server.net.websocket import CLOSE_TIMEOUT, RECEIVE_SIZE, WebSocket
 
 if TYPE_CHECKING:
     from trio_socketio.server.net.live import Live
@@ -94,7 +95,7 @@ class StreamWebSocket(WebSocket):
         self._something = trio.Event()
         taken = self._live.take(self)
         pong, self._pong = self._pong, b""
-        data = pong + b"".join(map(wire, taken))
+        data = pong + b"".join([outbound.wire for outbound in taken])
         if data and not self._closing:
             await self._stream.send_all(data)
         if taken:

@@ -5,11 +5,11 @@ network differs: `trio_socketio.server.net.direct` has a plain socket that the p
 `trio_socketio.server.net.streamed` has any stream, with two tasks.
 """
 
-import struct
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Final
 
 from trio_socketio.engine.events import CloseReason
+from trio_socketio.engine.frames import close_frame, pong_frame
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.server.net.incoming import Arrived, Fault, Incoming, PeerClose, Ping
 
@@ -22,11 +22,6 @@ RECEIVE_SIZE: Final = 64 * 1024
 CLOSE_TIMEOUT: Final = 5.0
 """Seconds for the last frames, and for the peer's half of the closing handshake; browsers wait longer than a round
 trip, never this long."""
-
-_TEXT, _BINARY, _CLOSE, _PONG = 0x81, 0x82, 0x88, 0x8A  # a final frame of that kind, unfragmented
-_SHORT, _MEDIUM = 126, 1 << 16  # where the length needs two, then eight more bytes (RFC 6455, section 5.2)
-_HEADS: Final = {first: [bytes((first, length)) for length in range(_SHORT)] for first in (_TEXT, _BINARY)}
-_NO_STATUS: Final = 1005  # stands for a Close frame without a code, and is never sent (RFC 6455, section 7.4.1)
 
 
 class WebSocket(ABC):
@@ -71,8 +66,7 @@ class WebSocket(ABC):
         """Take in bytes; return False once nothing more may be read."""
         live = self._live
         for arrived in self._incoming.feed(data):
-            kind = type(arrived)
-            if kind is str or kind is bytes:
+            if isinstance(arrived, (str, bytes)):
                 live.receive_from(self, arrived)
             elif not self._control(arrived):
                 return False
@@ -80,7 +74,7 @@ class WebSocket(ABC):
 
     def _control(self, arrived: Arrived) -> bool:
         if isinstance(arrived, Ping):
-            self._pong = bytes((_PONG, len(arrived.payload))) + arrived.payload
+            self._pong = pong_frame(arrived.payload)
             self._wake_soon()
             return True
         if isinstance(arrived, PeerClose):
@@ -101,28 +95,3 @@ class WebSocket(ABC):
     def _has_more(self) -> bool:
         """Whether the session, though it has ended, still has something to write through here."""
         return self._live.flushes(self)
-
-
-def wire(outbound: Outbound) -> bytes:
-    """Return the frames of a message as a server sends them, unmasked: the same bytes for every recipient, made once."""
-    data = outbound.wire
-    if data is None:
-        frames = outbound.frames
-        data = outbound.wire = _frame(frames[0]) if len(frames) == 1 else b"".join(map(_frame, frames))
-    return data
-
-
-def close_frame(code: int) -> bytes:
-    """Return a Close frame with a code and an empty reason."""
-    return bytes((_CLOSE, 0)) if code == _NO_STATUS else struct.pack("!BBH", _CLOSE, 2, code)
-
-
-def _frame(data: str | bytes) -> bytes:
-    """Return one unfragmented WebSocket frame (RFC 6455, section 5.2)."""
-    payload, first = (data.encode(), _TEXT) if isinstance(data, str) else (data, _BINARY)
-    length = len(payload)
-    if length < _SHORT:
-        return _HEADS[first][length] + payload
-    if length < _MEDIUM:
-        return struct.pack("!BBH", first, 126, length) + payload
-    return struct.pack("!BBQ", first, 127, length) + payload

@@ -6,8 +6,20 @@ from hypothesis import strategies as st
 from trio_socketio.engine.outbound import Outbound, polling_text, size_in_bytes
 from trio_socketio.protocol import engineio
 from trio_socketio.protocol.engineio import Packet, PacketType
+from wsproto.frame_protocol import FrameProtocol, Opcode
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x1e"))
+
+
+def read(data):
+    """Return the messages in the bytes that a server has sent."""
+    client = FrameProtocol(client=True, extensions=[])
+    client.receive_bytes(data)
+    return [
+        bytes(frame.payload) if frame.opcode is Opcode.BINARY else frame.payload for frame in client.received_frames()
+    ]
+
+
 PARTS = st.lists(TEXTS | st.binary(), min_size=1, max_size=5)
 
 
@@ -45,4 +57,10 @@ def test_binary_is_base64_behind_a_b():
 def test_a_sender_is_not_patient_unless_it_says_so():
     assert not Outbound.message(["x"]).patient
     assert Outbound.message(["x"], patient=True).patient
-    assert Outbound(("2",)).wire is None
+
+
+@given(PARTS)
+def test_the_wire_form_is_what_a_websocket_client_reads_as_the_frames(parts):
+    outbound = Outbound.message(parts)
+    assert read(outbound.wire) == list(outbound.frames)
+    assert outbound.wire is outbound.wire, "it is made once"

@@ -1,13 +1,20 @@
 import gc
+import itertools
 import math
 import weakref
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
+from support.memory import serving
 from trio.testing import MockClock
 from trio_socketio.engine.config import EngineConfig, Transport
 from trio_socketio.engine.session import Session
-from trio_socketio.server.net.deadlines import Deadlines
+from trio_socketio.server.net import deadlines as deadlines_module
+from trio_socketio.server.net.deadlines import AT_ONCE, MOST_QUEUES, PAUSE, SPARE, Deadlines, Entry
+
+from trio_socketio import Server
 
 
 class Thing:
@@ -76,12 +83,12 @@ async def test_things_are_ticked_in_the_order_of_their_deadlines(autojump_clock,
     assert order == [("a", 1), ("b", 2), ("c", 3), ("d", 3)]
 
 
-async def test_a_deadline_that_moves_later_is_looked_at_again_and_nothing_is_missed(autojump_clock, deadlines):
+async def test_a_deadline_that_moves_later_needs_not_be_told_and_nothing_is_missed(autojump_clock, deadlines):
     thing = Thing(deadlines, 5, then=[10])
-    thing.move(7)
+    thing.next_deadline = 7
     assert len(deadlines) == 1
     await trio.sleep(20)
-    assert thing.ticks == [5, 7, 10], "the look at 5 is the price of a move that costs nothing"
+    assert thing.ticks == [7, 10]
 
 
 async def test_a_deadline_that_moves_earlier_is_kept(autojump_clock, deadlines):
@@ -157,21 +164,6 @@ async def test_many_things_with_many_moves_are_each_ticked_on_time(autojump_cloc
     assert len(deadlines) == 0
 
 
-async def test_the_clock_that_is_passed_decides_what_is_due(mock_clock: MockClock):
-    time = 0.0
-    it = Deadlines(clock=lambda: time)
-    thing = Thing(it, 5)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(it.run)
-        await trio.testing.wait_all_tasks_blocked()
-        assert thing.ticks == []
-        time = 6.0
-        Thing(it, 1)  # an earlier deadline makes the task look
-        await trio.testing.wait_all_tasks_blocked()
-        assert thing.ticks == [6.0]
-        nursery.cancel_scope.cancel()
-
-
 async def test_it_can_be_cancelled_while_it_waits():
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
@@ -183,13 +175,19 @@ async def test_it_can_be_cancelled_while_it_waits():
 async def test_it_sleeps_between_deadlines(mock_clock: MockClock):
     looks = 0
 
-    def clock():
-        nonlocal looks
-        looks += 1
-        return trio.current_time()
+    class Watched(Thing):
+        @property
+        def next_deadline(self):
+            nonlocal looks
+            looks += 1
+            return 10
 
-    it = Deadlines(clock)
-    Thing(it, 10)
+        @next_deadline.setter
+        def next_deadline(self, deadline):
+            pass
+
+    it = Deadlines()
+    Watched(it)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(it.run)
         for _ in range(5):
@@ -197,6 +195,166 @@ async def test_it_sleeps_between_deadlines(mock_clock: MockClock):
             mock_clock.jump(1)
         assert looks == 1
         nursery.cancel_scope.cancel()
+
+
+async def test_it_may_be_given_things_before_it_runs(autojump_clock):
+    it = Deadlines()
+    things = [Thing(it, deadline) for deadline in (7, 3)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(it.run)
+        await trio.sleep(100)
+        assert [thing.ticks for thing in things] == [[7], [3]]
+        nursery.cancel_scope.cancel()
+
+
+# --- many of them ------------------------------------------------------------------------------------------------
+
+
+def entries_alive():
+    return sum(isinstance(it, Entry) for it in gc.get_objects())
+
+
+@pytest.mark.parametrize("delay", [lambda n: 25, lambda n: 25 - n % 20, lambda n: 1000 - n % 1000])
+async def test_a_hundred_thousand_short_lives_leave_nothing(autojump_clock, deadlines, delay):
+    lasting = [Thing(deadlines, 100_000 + n) for n in range(10)]
+    before, most = entries_alive(), 0
+    for number in range(100_000):
+        Thing(deadlines, number / 1000 + delay(number)).move(None)
+        if number % 20_000 == 0:
+            most = max(most, entries_alive())
+    assert max(most, entries_alive()) - before < 100
+    assert len(deadlines) == len(lasting)
+
+
+async def test_others_get_their_turn_while_ten_thousand_are_met_at_once(autojump_clock, deadlines):
+    things = [Thing(deadlines, 25) for _ in range(10_000)]
+    met = []
+    await trio.sleep_until(25)
+    while not met or met[-1] < len(things):
+        met.append(sum(bool(thing.ticks) for thing in things))
+        await trio.lowlevel.checkpoint()
+    steps = [after - before for before, after in itertools.pairwise(met)]
+    assert max(steps) <= 2 * AT_ONCE, "trio runs the tasks of one round in any order"
+    assert {tick for thing in things for tick in thing.ticks} == {25}
+
+
+async def test_a_shutdown_does_not_wait_until_all_that_are_due_are_met(autojump_clock):
+    it = Deadlines()
+    things = [Thing(it, 25) for _ in range(10_000)]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(it.run)
+        await trio.sleep_until(25)
+        nursery.cancel_scope.cancel()
+    ticked = sum(bool(thing.ticks) for thing in things)
+    assert ticked <= AT_ONCE
+    assert len(it) == len(things) - ticked
+
+
+async def test_deadlines_that_are_close_together_are_met_in_groups(autojump_clock, deadlines):
+    things = [Thing(deadlines, 25 + n / 1000) for n in range(1000)]
+    await trio.sleep(50)
+    late = [thing.ticks[0] - (25 + n / 1000) for n, thing in enumerate(things)]
+    assert min(late) >= 0
+    assert max(late) <= PAUSE
+    assert len({thing.ticks[0] for thing in things}) <= 1 / PAUSE + 1
+
+
+async def test_delays_of_many_lengths_are_all_met(autojump_clock, deadlines):
+    """More sources than there are queues, and as little order as can be."""
+    things = [Thing(deadlines, deadline) for deadline in range(3 * MOST_QUEUES, 0, -1)]
+    for thing in things[::2]:
+        thing.move(None)
+    await trio.sleep(100)
+    assert [thing.ticks for thing in things] == [
+        [] if n % 2 == 0 else [3 * MOST_QUEUES - n] for n in range(3 * MOST_QUEUES)
+    ]
+
+
+class Modelled:
+    """A thing whose whole life is known before: what its deadline is after each tick."""
+
+    def __init__(self, deadlines, log, name):
+        self.deadlines, self.log, self.name = deadlines, log, name
+        self.next_deadline = None
+        self.later = []
+        self.entry = None
+
+    def move(self, deadline, later=()):
+        self.next_deadline, self.later = deadline, list(later)
+        self.entry = self.deadlines.schedule(self, self.entry)
+
+    def tick(self, now):
+        self.log.append((now, self.name))
+        self.next_deadline = now + self.later.pop(0) if self.later else None
+        self.entry = self.deadlines.schedule(self, self.entry)
+
+
+TICK = 0.125
+"""Longer than `PAUSE`, and exact in binary: no deadline is met late."""
+DELAYS = st.integers(1, 40).map(lambda n: n * TICK)
+THINGS = st.integers(0, 24)
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("wait"), DELAYS),
+        st.tuples(st.just("move"), THINGS, DELAYS, st.lists(DELAYS, max_size=3)),
+        st.tuples(st.just("hear"), THINGS, DELAYS),
+        st.tuples(st.just("end"), THINGS),
+    ),
+    max_size=80,
+)
+
+
+def model(steps):
+    """Return who is ticked when: look at every thing at every moment."""
+    state, log, now = {}, [], 0.0
+    for step in [*steps, ("wait", 1000)]:
+        if step[0] == "move":
+            state[step[1]] = (now + step[2], step[3])
+        elif step[0] == "hear" and step[1] in state:
+            deadline, later = state[step[1]]
+            state[step[1]] = (deadline + step[2], later)
+        elif step[0] == "end":
+            state.pop(step[1], None)
+        elif step[0] == "wait":
+            for moment in range(round(now / TICK) + 1, round((now + step[1]) / TICK) + 1):
+                for name, (deadline, later) in list(state.items()):
+                    if deadline == moment * TICK:
+                        log.append((deadline, name))
+                        state[name] = (deadline + later[0], later[1:]) if later else (None, [])
+                        if not later:
+                            del state[name]
+            now += step[1]
+    return log
+
+
+@given(STEPS, st.sampled_from([1, 2, MOST_QUEUES]), st.sampled_from([0, SPARE]))
+def test_everything_is_ticked_when_a_naive_model_says(steps, queues, spare):
+    log = []
+
+    async def main():
+        it = Deadlines()
+        things = [Modelled(it, log, name) for name in range(25)]
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(it.run)
+            for step in [*steps, ("wait", 1000)]:
+                if step[0] == "wait":
+                    await trio.sleep(step[1])
+                    await trio.testing.wait_all_tasks_blocked()
+                elif step[0] == "move":
+                    things[step[1]].move(trio.current_time() + step[2], step[3])
+                elif step[0] == "hear" and things[step[1]].next_deadline is not None:
+                    things[step[1]].next_deadline += step[2]  # later, which needs not be told
+                elif step[0] == "end":
+                    things[step[1]].move(None)
+            assert len(it) == 0
+            nursery.cancel_scope.cancel()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(deadlines_module, "MOST_QUEUES", queues)
+        patch.setattr(deadlines_module, "SPARE", spare)
+        trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert [now for now, _ in log] == sorted(now for now, _ in log)
+    assert sorted(log) == sorted(model(steps))
 
 
 # --- with a session ----------------------------------------------------------------------------------------------
@@ -257,3 +415,35 @@ async def test_a_session_that_is_silent_ends_on_time(autojump_clock, deadlines, 
     assert driven.session.closed
     assert driven.ticks[-1] == interval + timeout
     assert len(deadlines) == 0
+
+
+# --- with a server -----------------------------------------------------------------------------------------------
+
+
+async def test_a_ping_waits_behind_what_the_client_has_not_read(autojump_clock):
+    server = Server(ping_interval=25, ping_timeout=1000, max_buffered_bytes=64 << 20)
+    async with serving(server, sockets=True) as peer:
+        client = await peer.join()
+        for number in range(100):
+            await server.emit("part", number, "x" * 50_000)
+        await trio.sleep(30)
+        for number in range(100):
+            assert (await client.event())[1] == number
+        assert await client.transport.receive() == "2"
+        await client.transport.send("3")
+        await trio.sleep(25)
+        assert await client.transport.receive() == "2"
+
+
+async def test_a_hundred_clients_are_each_pinged_once_per_interval(autojump_clock):
+    server = Server(ping_interval=25, ping_timeout=20)
+    async with serving(server, sockets=True) as peer:
+        clients = [await peer.join() for _ in range(100)]
+        for _ in range(4):
+            await trio.sleep(25)
+            for client in clients:
+                assert await client.transport.receive() == "2"
+                await client.transport.send("3")
+            await trio.testing.wait_all_tasks_blocked()
+        assert len(server.services[0].deadlines) == len(clients)
+        assert len(server.sessions) == len(clients)

@@ -17,7 +17,7 @@ import trio
 from trio.testing import MockClock
 from trio_socketio.conformance.case import REGISTER, Area
 from trio_socketio.conformance.fixture import socketio_fixture
-from trio_socketio.engine import buffer, heartbeat, session
+from trio_socketio.engine import buffer, frames, heartbeat, session
 from trio_socketio.engine.config import EngineConfig, Transport
 from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.outbound import Outbound
@@ -29,7 +29,7 @@ from trio_socketio.rooms import RoomRegistry
 from trio_socketio.server import app, client, dispatch, emitter, service, socket
 from trio_socketio.server.acks import AckTable
 from trio_socketio.server.client import Client
-from trio_socketio.server.net import connection, incoming, websocket
+from trio_socketio.server.net import connection, incoming
 from trio_socketio.server.net.connection import Connection
 from trio_socketio.server.net.incoming import Incoming
 from trio_socketio.server.net.live import Live
@@ -445,7 +445,7 @@ def fragments_are_swapped(patch: Patch) -> None:
 
 @fault("eio.websocket.text", "eio.websocket.frames.whole", also=list(Area))
 def text_is_sent_as_binary(patch: Patch) -> None:
-    patch.setattr(websocket, "_TEXT", websocket._BINARY)
+    patch.setattr(frames, "_TEXT", frames._BINARY)
 
 
 @fault("eio.websocket.close.answered")
@@ -502,8 +502,9 @@ def pongs_do_not_count(patch: Patch) -> None:
 
 @fault("eio.heartbeat.websocket.repeated", "eio.heartbeat.polling.repeated", also=[Area.UPGRADE])
 def only_one_ping(patch: Patch) -> None:
-    def beat(original: Any, self: Any, now: float) -> Any:
-        return dataclasses.replace(original(self, now), ping_at=now + 1_000_000)
+    def beat(original: Any, self: Any, now: float) -> None:
+        original(self, now)
+        self.ping_at = now + 1_000_000
 
     around(patch, heartbeat.Heartbeat, "beat", beat)
 
