@@ -4,20 +4,25 @@ from typing import Final
 
 import trio
 
-EVERY: Final = 32
-"""Emits after which the scheduler gets its turn. Asking it costs as much as a small emit; 32 take about a millisecond at most."""
+EVERY: Final = 256
+"""Packets after which the scheduler gets its turn: one for each emit and one for each of its recipients. Asking it costs as
+much as a few small emits, and so many packets take a millisecond or two."""
 
 
 class Pace:
-    """Counts the emits of a server, so that none of its tasks keeps all others from running."""
+    """Counts what the emits of a server have queued since other tasks have run, so that none keeps them all from it."""
 
     __slots__ = ("left",)
 
     def __init__(self) -> None:
         self.left = EVERY
-        """How many emits may still follow each other. Whoever takes the last one calls `rest`."""
+        """How many packets may still be queued. Whoever goes below zero calls `rest`."""
+
+    def rested(self) -> None:
+        """Others have had their turn."""
+        self.left = EVERY
 
     async def rest(self) -> None:
-        """Let others run, after `EVERY` emits."""
+        """Let others run."""
         self.left = EVERY
         await trio.lowlevel.cancel_shielded_checkpoint()

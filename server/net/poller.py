@@ -1,11 +1,11 @@
-"""One task that reads all plain WebSockets through one epoll, and runs the handlers of what they say without a task for each.
+"""One task that reads all plain sockets through one descriptor, and runs the handlers of what they say without a task for each.
 
 Theory of operation
 ===================
 
-The sockets are registered with an epoll of our own, and trio waits for that epoll alone: an idle WebSocket costs no task
-and no wake-up. In each turn the task reads a bounded amount from a bounded number of sockets; whoever has sent more is
-served again in the next turn, after everybody else.
+The sockets are registered with an epoll or a kqueue of our own (`trio_socketio.server.net.readiness`), and trio waits for that
+alone: an idle WebSocket costs no task and no wake-up. In each turn the task reads a bounded amount from a bounded number of
+sockets; whoever has sent more is served again in the next turn, after everybody else.
 
 What is read may submit jobs to lanes (`trio_socketio.server.dispatch.Lane`). A lane that begins to have work is put into
 `runnable`, and after each socket the task itself runs them, by driving the coroutine of the lane. If that
@@ -20,7 +20,6 @@ What is written during a turn is collected by each socket and leaves at the end 
 """
 
 import logging
-import select
 from collections import deque
 from collections.abc import Coroutine, Generator, Sequence
 from functools import partial
@@ -29,6 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 from trio_socketio.engine.events import CloseReason
+from trio_socketio.server.net.readiness import WRITABLE, open_readiness, supported
 
 if TYPE_CHECKING:
     from trio_socketio.server.dispatch import Lane
@@ -36,20 +36,18 @@ if TYPE_CHECKING:
 
 logger: Final = logging.getLogger("trio_socketio.http")
 
-SUPPORTED: Final = hasattr(select, "epoll")
-"""Whether there is an epoll; without one, each WebSocket has a task that reads it."""
+SUPPORTED: Final = supported()
+"""Whether the system has what this takes; if not, each WebSocket has a task that reads it."""
 
 TURN: Final = 64
 """Sockets that are read in one turn. With a handler of 20 µs each a turn takes about a millisecond."""
 
 
-TURN_BYTES: Final = 256 * 1024
-"""Bytes after which a turn ends all the same: clients that flood must not make it long for the others."""
+TURN_BYTES: Final = 64 * 1024
+"""Bytes after which a turn ends all the same: a thousand small events, ten milliseconds, are as long as others wait for floods."""
 
-_OUT: Final = 4
-"""``EPOLLOUT``, which has this value everywhere."""
 _NOBODY: Final = (-1, 0)
-"""What an epoll says of no descriptor."""
+"""What is said of no descriptor."""
 
 
 class Polled(Protocol):
@@ -81,34 +79,53 @@ class Poller:
 
     def __init__(self, service: "Service") -> None:
         self._service = service
-        self._epoll = select.epoll()
+        self._readiness = open_readiness()
         self._sockets: dict[int, Polled] = {}
+        self._served = 0  # sockets since other tasks have run; so much input counts as one more
         self.turning = False
         """Whether a turn is under way: writes are collected, and lanes are run by this task."""
         self.dirty: list[Polled] = []
         """Who has collected something to write."""
         self.runnable: deque[Lane] = deque()
         """The lanes that have begun to have work in this turn."""
+        self._something = trio.Event()  # has been collected outside of a turn
 
     def add(self, descriptor: int, polled: Polled) -> None:
         """Watch a socket for input."""
+        self._readiness.register(descriptor)
         self._sockets[descriptor] = polled
-        self._epoll.register(descriptor, select.EPOLLIN)
 
     def watch(self, descriptor: int, *, reads: bool, writes: bool) -> None:
         """Say what a socket is watched for."""
-        self._epoll.modify(descriptor, (select.EPOLLIN if reads else 0) | (select.EPOLLOUT if writes else 0))
+        self._readiness.modify(descriptor, reads=reads, writes=writes)
+
+    def replace(self, descriptor: int, polled: Polled) -> None:
+        """Watch a socket for input on behalf of somebody else from now on, as it is watched for input already."""
+        self._sockets[descriptor] = polled
+
+    def soon(self, polled: Polled) -> None:
+        """Call `Polled.end_turn` at the end of this turn; outside of one, when whoever runs now lets others run."""
+        self.dirty.append(polled)
+        if not self.turning:
+            self._something.set()
+
+    async def flush(self) -> None:
+        """Let leave what is collected outside of turns, for ever."""
+        while True:
+            await self._something.wait()
+            self._something = trio.Event()
+            self._end_turn()
 
     def remove(self, descriptor: int) -> None:
         """Stop watching a socket; it is closed only afterwards."""
         del self._sockets[descriptor]
-        self._epoll.unregister(descriptor)
+        self._readiness.unregister(descriptor)
 
     def close(self) -> None:
-        """End every connection that is left, and let go of the epoll."""
+        """End every connection that is left, and stop watching."""
         for polled in list(self._sockets.values()):
             polled.cut(CloseReason.SERVER_SHUTTING_DOWN, "the server has shut down")
-        self._epoll.close()
+        self._readiness.close()
 
     def _end_turn(self) -> None:
         """Let everything leave that was collected."""
@@ -120,26 +137,25 @@ class Poller:
     async def run(self) -> None:
         """Take turns until a lane takes this task over."""
         self._end_turn()  # what the task before this one has left
-        served = 0
+        pace = self._service.server.pace
         with trio.CancelScope() as scope:
+            self._served = 0
             while True:
-                ready = self._epoll.poll(0, TURN)
-                if self.runnable:
-                    ready.insert(
-                        0, _NOBODY
-                    )  # before anything else is read, the lanes that the task before this one has left
+                ready = self._readiness.poll(TURN)
+                if self.runnable:  # the lanes that the task before this one has left come first
+                    ready.insert(0, _NOBODY)
                 elif not ready:
-                    served = 0
-                    await trio.lowlevel.wait_readable(self._epoll.fileno())
+                    await trio.lowlevel.wait_readable(self._readiness.fileno())
+                    self._served = 0
+                    pace.rested()
                     continue
                 if not await self._turn(ready, scope):
                     return
-                served += len(ready)
-                if (
-                    served >= TURN
-                ):  # until then small turns follow each other: asking trio costs as much as serving a few
-                    served = 0
+                # Until then small turns follow each other: asking trio costs as much as serving a few sockets.
+                if self._served >= TURN:
                     await trio.lowlevel.checkpoint()
+                    self._served = 0
+                    pace.rested()
 
     async def _turn(self, ready: Sequence[tuple[int, int]], scope: trio.CancelScope) -> bool:
         """Serve the sockets that are ready; return False when a lane has taken this task over."""
@@ -152,9 +168,9 @@ class Poller:
             polled = self._sockets.get(descriptor)
             if polled is not None:  # it may have been closed during this turn
                 try:
-                    if flags & _OUT:
+                    if flags & WRITABLE:
                         polled.writable()
-                    if flags & ~_OUT:
+                    if flags & ~WRITABLE:
                         read += polled.readable()
                 except Exception:
                     logger.exception("serving a connection failed: this is a bug of trio-socketio")
@@ -167,6 +183,7 @@ class Poller:
                     continue  # it never waited
                 await self._stay(running, trap)
                 return False
+        self._served += len(ready) + read // (TURN_BYTES // TURN)
         self._end_turn()
         if self._service.shutting_down:
             self._service.check_idle()

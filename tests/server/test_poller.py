@@ -1,21 +1,28 @@
 """The task that reads all plain WebSockets: whose task a handler runs in, what happens when it waits, and what does not fit."""
 
+from itertools import pairwise
+
 import pytest
 import trio
+from support.kqueue import each_readiness  # noqa: F401  # a fixture
 from support.memory import serving
 from trio.testing import wait_all_tasks_blocked
 from trio_socketio.conformance.peer import frame
-from trio_socketio.server.net.poller import SUPPORTED
+from trio_socketio.server.net.poller import SUPPORTED, TURN_BYTES
 
 from trio_socketio import Server, current_context
 
-pytestmark = pytest.mark.skipif(not SUPPORTED, reason="this system has no epoll")
+pytestmark = [
+    pytest.mark.skipif(not SUPPORTED, reason="this system has neither an epoll nor a kqueue"),
+    pytest.mark.usefixtures("each_readiness"),
+]
 
 
 def make_server(**options):
     return Server(ping_interval=1000, **options)
 
 
+@pytest.mark.shortcut("poller", "eager")
 async def test_a_handler_that_does_not_wait_runs_in_the_task_that_reads(autojump_clock):
     server = make_server()
     tasks = []
@@ -281,17 +288,29 @@ async def test_clients_that_flood_do_not_starve_the_others(autojump_clock):
     async def quick(ctx):
         return handled
 
+    turns = []
+
+    async def take_turns():
+        while True:
+            turns.append(handled)
+            await trio.lowlevel.checkpoint()
+
     async with serving(server, sockets=True) as peer:
         loud = [await peer.join() for _ in range(20)]
         quiet = await peer.join()
         message = frame(1, b'42["noise","' + b"x" * 40 + b'"]')
         flood = message * (100_000 // len(message))
         async with trio.open_nursery() as nursery:
-            for client in loud:
-                nursery.start_soon(client.transport.send_raw, flood)
-            await quiet.emit("quick", id=1)
-            answered_at = (await quiet.receive()).data[0]
+            nursery.start_soon(take_turns)
+            async with trio.open_nursery() as senders:
+                for client in loud:
+                    senders.start_soon(client.transport.send_raw, flood)
+                await quiet.emit("quick", id=1)
+                answered_at = (await quiet.receive()).data[0]
+            nursery.cancel_scope.cancel()
         await wait_all_tasks_blocked()
     total = 20 * (len(flood) // len(message))
     assert handled == total
     assert answered_at < total / 2
+    most = max(later - earlier for earlier, later in pairwise(turns))
+    assert most < 4 * TURN_BYTES / len(message), "other tasks of the application wait for so many events at most"
