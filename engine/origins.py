@@ -38,14 +38,17 @@ class Verdict:
     """Why it was refused, as a sentence with the option to set; None if it was not."""
 
 
+_NO_ORIGIN = Verdict(allowed=True)
+
+
 def allowed_origin(request: "Request", config: EngineConfig) -> Verdict:
     """Judge the ``Origin`` header of a request by ``cors_allowed_origins``.
 
     A function given as that option is the application's: what it raises is raised here too.
     """
-    origin = request.header("origin")
+    origin = request.by_name.get("origin")
     if origin is None:
-        return Verdict(allowed=True)
+        return _NO_ORIGIN
     known = normalise_origin(origin)
     if known is None and origin != NULL_ORIGIN:
         return Verdict(allowed=False, log=f"refused the Origin header {origin[:100]!r}: it is not an origin")

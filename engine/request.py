@@ -19,8 +19,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
 from trio_socketio.engine.config import TOKEN, EngineConfig, IPNetwork, Transport
@@ -34,6 +35,7 @@ _ABSOLUTE = re.compile(r"https?://([^/?]*)([^?]*)", re.IGNORECASE)
 _HOST = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Za-z:.]+\])(?::[0-9]{0,5})?")
 _FORBIDDEN_IN_VALUE = re.compile(r"[\0\r\n]")  # RFC 9110, section 5.5
 _FORWARDED_SCHEMES = {"https": True, "wss": True, "http": False, "ws": False}
+_TRANSPORTS: Final = {str(transport): transport for transport in Transport}
 
 
 class BadRequest(ValueError):  # noqa: N818 - the name of status 400
@@ -59,20 +61,25 @@ class Request:
     """Whether the client speaks TLS, to this server or to a trusted proxy."""
     host: str
     """Host and port that the client asked for; empty if it did not say."""
+    _joined: Mapping[str, str] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def by_name(self) -> Mapping[str, str]:
+        """The headers by name, repeated ones joined by ``", "``; not to be changed, for several requests may share it."""
+        joined = self._joined
+        if joined is None:
+            joined = _join(self.headers)
+            object.__setattr__(self, "_joined", joined)
+        return joined
 
     def header(self, name: str) -> str | None:
         """Return the value of a header, repeated ones joined by ``", "``, or None; case does not matter."""
-        wanted = name.lower()
-        values = [value for key, value in self.headers if key == wanted]
-        return ", ".join(values) if values else None
+        return self.by_name.get(name.lower())
 
     @property
     def header_map(self) -> dict[str, str]:
         """The headers by name, repeated ones joined by ``", "``."""
-        joined: dict[str, str] = {}
-        for name, value in self.headers:
-            joined[name] = f"{joined[name]}, {value}" if name in joined else value
-        return joined
+        return dict(self.by_name)
 
     @property
     def scheme(self) -> str:
@@ -89,10 +96,23 @@ class Request:
     @property
     def is_websocket(self) -> bool:
         """Whether the client asks to switch to WebSocket (RFC 6455, section 4.2.1)."""
-        return self._has_token("upgrade", "websocket") and self._has_token("connection", "upgrade")
+        return _has_token(self.by_name.get("upgrade"), "websocket") and _has_token(
+            self.by_name.get("connection"), "upgrade"
+        )
 
-    def _has_token(self, name: str, token: str) -> bool:
-        return token in [item.strip(" \t").lower() for item in (self.header(name) or "").split(",")]
+
+def _has_token(value: str | None, token: str) -> bool:
+    if value is None:
+        return False
+    value = value.lower()
+    return value == token or token in [item.strip(" \t") for item in value.split(",")]
+
+
+def _join(headers: Headers) -> dict[str, str]:
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
 
 
 def parse_request(
@@ -129,28 +149,65 @@ def parse_request(
     for name, value in lowered:
         if not TOKEN.fullmatch(name) or _FORBIDDEN_IN_VALUE.search(value):
             raise BadRequest(f"the header {name[:40]!r} has characters that HTTP forbids")
-    if {"content-length", "transfer-encoding"} <= {name for name, _ in lowered}:
+    names = [name for name, _ in lowered]
+    if "content-length" in names and "transfer-encoding" in names:
         # A proxy in front may believe the other one, and see other requests than we do (RFC 9112, section 6.3).
         raise BadRequest("the request says twice, and differently, where its body ends")
-    authority, path, query_string = _split_target(method, target)
-    try:
-        fields = parse_qsl(query_string, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
-    except ValueError:
-        raise BadRequest(f"the query has more than {MAX_QUERY_FIELDS} fields") from None
-
-    hosts = [value.strip(" \t") for name, value in lowered if name == "host"]
-    if len(hosts) > 1:
+    if names.count("host") > 1:
         raise BadRequest("the request has more than one Host header")
-    host = authority or "".join(hosts)
+    return make_request(
+        method,
+        target,
+        lowered,
+        _join(lowered),
+        peer_address=peer_address,
+        secure=secure,
+        trusted_proxies=trusted_proxies,
+    )
+
+
+def make_request(
+    method: str,
+    target: str,
+    headers: Headers,
+    by_name: Mapping[str, str],
+    *,
+    peer_address: str,
+    secure: bool,
+    trusted_proxies: Iterable[IPNetwork] = (),
+) -> Request:
+    """As `parse_request`, when the method and every single header are known to be right, and one Host at most is among them.
+
+    Args:
+        method: The method.
+        target: The request target.
+        headers: Names in lower case, and values.
+        by_name: The same by name, repeated ones joined by ``", "``; it is shared from now on, and must not be changed.
+        peer_address: The address at the other end of the connection.
+        secure: Whether that connection is TLS.
+        trusted_proxies: Networks of the proxies to believe.
+
+    Raises:
+        BadRequest: The target or the host breaks HTTP, or the query has more than 64 fields.
+    """
+    authority, path, query_string = _split_target(method, target)
+    host = authority or by_name.get("host", "").strip(" \t")
     if not _HOST.fullmatch(host):
         raise BadRequest(f"the host {host[:40]!r} is not a host name")
-
-    peer = _ip(peer_address)
-    query = dict(reversed(fields))
-    address = peer_address if peer is None else str(peer)
-    request = Request(method, path, query_string, query, lowered, address, secure, host)
+    query = _parse_query(query_string)
+    peer, address = _peer(peer_address)
+    request = Request(method, path, query_string, query, headers, address, secure, host)
+    object.__setattr__(request, "_joined", by_name)
     networks = tuple(trusted_proxies)
     return _behind_proxies(request, peer, networks) if peer is not None and networks else request
+
+
+def _parse_query(query_string: str) -> dict[str, str]:
+    if query_string.count("&") >= MAX_QUERY_FIELDS:
+        raise BadRequest(f"the query has more than {MAX_QUERY_FIELDS} fields")
+    if "%" in query_string or "+" in query_string:
+        return dict(reversed(parse_qsl(query_string, keep_blank_values=True)))
+    return dict([part.partition("=")[::2] for part in reversed(query_string.split("&")) if part])
 
 
 def _split_target(method: str, target: str) -> tuple[str, str, str]:
@@ -206,6 +263,13 @@ def _ip(text: str) -> IPv4Address | IPv6Address | None:
     except ValueError:
         return None
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=1024)
+def _peer(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
+    """Read the address of a peer, which asks again and again, and return how it is shown, too."""
+    peer = _ip(text)
+    return peer, text if peer is None else str(peer)
 
 
 class SessionView(Protocol):
@@ -355,10 +419,10 @@ def admit(request: Request, sessions: Sessions[S], config: EngineConfig) -> Admi
         detail = f"EIO is {_shown(revision)}, and only revision 4 is served (3 is a Socket.IO 2.x client)"
         return reject(RejectCode.UNSUPPORTED_PROTOCOL_VERSION, cors, detail)
     name = request.query.get("transport")
-    if name is None or name not in config.transports:
+    transport = None if name is None else _TRANSPORTS.get(name)
+    if transport is None or transport not in config.transports:
         detail = f"transport is {_shown(name)}, and served are {', '.join(config.transports)}"
         return reject(RejectCode.TRANSPORT_UNKNOWN, cors, detail)
-    transport = Transport(name)
     sid = request.query.get("sid")
     if sid:
         return _admit_known(request, sessions.get(sid), transport, config, cors)

@@ -28,8 +28,8 @@ class Handshake:
     def of(cls, request: Request, time: float) -> "Handshake":
         """Take from a request what an application may want to know of it."""
         return cls(
-            headers=MappingProxyType(request.header_map),
-            query=MappingProxyType(dict(request.query)),
+            headers=MappingProxyType(request.by_name),
+            query=MappingProxyType(request.query),
             address=request.address,
             time=time,
             secure=request.secure,

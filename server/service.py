@@ -157,6 +157,7 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
                 nursery.start_soon(service.deadlines.run)
                 if service.poller is not None:
                     nursery.start_soon(service.poller.run)
+                    nursery.start_soon(service.poller.flush)
                 task_status.started(service)
                 await ended.wait()
                 server.services.remove(service)

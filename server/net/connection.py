@@ -1,5 +1,8 @@
 """One connection: HTTP/1.1 by h11, request after request, until it closes or becomes a WebSocket.
 
+This serves every stream and every request. Plain sockets come here only with what `trio_socketio.server.net.direct_http` does not
+take; what both decide alike are the functions at the end.
+
 Every wait has a deadline: the next request may be `KEEP_ALIVE` seconds away, its head takes at most `HEAD_TIMEOUT` from its
 first byte, its body `BODY_TIMEOUT`, and an answer must have been read within `WRITE_TIMEOUT`. A pending GET waits as
 long as its session lives, and the heartbeat sees to that.
@@ -13,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 from trio_socketio.engine.config import Transport
-from trio_socketio.engine.events import Closed, CloseReason, Conflict
+from trio_socketio.engine.events import Closed, CloseReason, Conflict, Event
 from trio_socketio.engine.origins import Headers
 from trio_socketio.engine.request import (
+    Admission,
     BadRequest,
     Open,
     Poll,
@@ -33,13 +37,14 @@ from trio_socketio.engine.request import (
 from trio_socketio.server.errors import ConnectionRefused
 from trio_socketio.server.http import HTTPRequest, HTTPResponse
 from trio_socketio.server.net.direct import DirectWebSocket
+from trio_socketio.server.net.head import MAX_HEAD
 from trio_socketio.server.net.live import Live
-from trio_socketio.server.net.responses import Answer, compress, reason
+from trio_socketio.server.net.responses import Answer, complete, compress, reason, render_switching
 from trio_socketio.server.net.streamed import StreamWebSocket, refuse
 from trio_socketio.server.net.websocket import RECEIVE_SIZE
-from wsproto.utilities import generate_accept_token
 
 if TYPE_CHECKING:
+    from trio_socketio.server.app import Server
     from trio_socketio.server.service import Service
 
 logger = logging.getLogger("trio_socketio.http")
@@ -52,15 +57,11 @@ BODY_TIMEOUT: Final = 60.0
 """Seconds for a request's body; a megabyte over a bad mobile connection fits."""
 WRITE_TIMEOUT: Final = 60.0
 """Seconds in which the client must have taken an answer; as nginx's ``send_timeout``."""
-MAX_HEAD: Final = 16 * 1024
-"""Bytes of a request's head; Node has the same limit."""
 MAX_PIPELINED: Final = 64 * 1024
 """Bytes that a client may send ahead while a GET of its is pending; over it nothing more is read until that is answered."""
 
 OK: Final = Answer(200, b"ok", (("content-type", "text/html"),))
 TOO_LARGE: Final = Answer(413, b"", close=True)
-NO_BODY: Final = (204, 304)
-"""Statuses whose answers have neither a body nor a length (RFC 9110, section 8.6)."""
 NO_STORE: Final = ("cache-control", "no-store")
 
 
@@ -83,16 +84,30 @@ class Connection:
         service: The service that it belongs to.
         address: The peer's address.
         secure: Whether it is TLS.
+        initial: What has been read from it already.
+        detaching: Whether `run` may end while the connection lives on as a WebSocket that needs no task.
     """
 
-    def __init__(self, stream: trio.abc.Stream, service: "Service", address: str, *, secure: bool) -> None:
+    def __init__(
+        self,
+        stream: trio.abc.Stream,
+        service: "Service",
+        address: str,
+        *,
+        secure: bool,
+        initial: bytes = b"",
+        detaching: bool = True,
+    ) -> None:
         self._stream = stream
         self._service = service
         self._server = service.server
         self._address = address
         self._secure = secure
+        self._detaching = detaching
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._pipelined = 0
+        if initial:
+            self._http.receive_data(initial)
 
     async def run(self) -> None:
         """Answer requests until the connection is over. The stream is left for the caller to close."""
@@ -127,9 +142,9 @@ class Connection:
             websocket = await self._answer(request)
             if websocket is not None:
                 trailing = self._http.trailing_data[0]
-                if isinstance(websocket, DirectWebSocket):
-                    websocket.begin(trailing)
-                else:
+                if isinstance(websocket, DirectWebSocket) and isinstance(self._stream, trio.SocketStream):
+                    websocket.begin(self._stream, trailing)
+                elif isinstance(websocket, StreamWebSocket):
                     await websocket.run(trailing)  # the shutdown waits for its closing handshake
                 return False
         if (
@@ -146,15 +161,10 @@ class Connection:
         if not handles(request.path, self._server.config):
             await self._answer_http(request)
             return None
-        try:
-            admission = admit(request, self._server.sessions, self._server.config)
-        except Exception:
-            logger.exception("the function given as cors_allowed_origins failed; the request is refused")
-            admission = Reject(500, None, "Internal server error")
+        admission = decide(request, self._server)
         match admission:
             case Reject() | Preflight():
-                if admission.log is not None:
-                    logger.info("refused %s %s: %s", request.method, request.path, admission.log)
+                log_refusal(request, admission)
                 await self._refuse(admission, bodiless=request.method == "HEAD")
             case Open(transport, cors):
                 return await self._open(request, transport, cors)
@@ -191,25 +201,7 @@ class Connection:
 
     async def _refusal(self, request: Request, cors: Headers) -> Reject | None:
         """Return why no session can be opened for a request, or None."""
-        unavailable = self._unavailable(cors)
-        if unavailable is not None or self._server.options.allow_request is None:
-            return unavailable
-        try:
-            await self._server.options.allow_request(request)
-        except ConnectionRefused as refused:
-            return reject(RejectCode.FORBIDDEN, cors, f"allow_request said: {refused.message}")
-        except Exception:
-            logger.exception("allow_request failed; the client is refused")
-            return reject(RejectCode.FORBIDDEN, cors, "allow_request failed")
-        return self._unavailable(cors)  # again, for allow_request may have taken its time
-
-    def _unavailable(self, cors: Headers) -> Reject | None:
-        most = self._server.options.max_connections
-        if self._service.shutting_down:
-            return Reject(503, None, "Service Unavailable", cors, "the server shuts down")
-        if most is not None and len(self._server.sessions) >= most:
-            return Reject(503, None, "Service Unavailable", cors, f"max_connections={most} is reached")
-        return None
+        return await find_refusal(request, self._service, cors)
 
     async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> AnyWebSocket | None:
         if not await self._accept_websocket(request):
@@ -222,36 +214,28 @@ class Connection:
         return websocket
 
     async def _accept_websocket(self, request: Request) -> bool:
-        """Finish the opening handshake of a WebSocket (RFC 6455, section 4.2), or refuse it."""
-        key = request.header("sec-websocket-key")
-        if request.header("sec-websocket-version") != "13":
-            await self._send(Answer(426, b"", (("sec-websocket-version", "13"),)))
-            return False
-        if (
-            key is None or not _KEY.fullmatch(key) or not self._drained()
-        ):  # what is left of a body would be read as frames
-            await self._refuse(reject(RejectCode.BAD_REQUEST))
-            return False
-        headers = [
-            ("Upgrade", "websocket"),
-            ("Connection", "Upgrade"),
-            ("Sec-WebSocket-Accept", generate_accept_token(key.encode("latin-1")).decode("ascii")),
-        ]
-        await self._write(
-            self._http.send(h11.InformationalResponse(status_code=101, headers=headers, reason=reason(101)))
-        )
-        return True
+        """Finish the opening handshake of a WebSocket, or refuse it."""
+        fault = websocket_fault(request)
+        if fault is None and not self._drained():  # what is left of a body would be read as frames
+            fault = reject(RejectCode.BAD_REQUEST)
+        if isinstance(fault, Answer):
+            await self._send(fault)
+        elif fault is not None:
+            await self._refuse(fault)
+        else:
+            await self._write(render_switching(request.by_name["sec-websocket-key"]))
+        return fault is None
 
     def _websocket(self, live: Live) -> AnyWebSocket:
         poller = self._service.poller
-        if poller is not None and isinstance(self._stream, trio.SocketStream):
-            return DirectWebSocket(self._stream, live, self._server.config.max_payload, poller)
+        if poller is not None and self._detaching and isinstance(self._stream, trio.SocketStream):
+            return DirectWebSocket(live, self._server.config.max_payload, poller)
         return StreamWebSocket(self._stream, live, self._server.config.max_payload)
 
     # Polling.
 
     async def _poll(self, request: Request, live: Live, cors: Headers) -> None:
-        if any(isinstance(event, Conflict) for event in live.poll()):
+        if conflicts(live.poll()):
             await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
             return
         await self._answer_poll(request, live, cors)
@@ -264,10 +248,9 @@ class Connection:
                 await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
                 return
             await self._wait(live)
-        headers = (("content-type", "text/plain; charset=UTF-8"), NO_STORE, *cors)
         written = False
         try:
-            await self._send(self._compressed(request, Answer(200, payload.encode(), headers)))
+            await self._send(polled(payload, request, cors, self._server))
             written = True
         finally:
             live.poll_done(written=written)
@@ -294,7 +277,7 @@ class Connection:
                 live.session.poll_aborted()
 
     async def _post(self, live: Live, cors: Headers) -> None:
-        if any(isinstance(event, Conflict) for event in live.post()):
+        if conflicts(live.post()):
             await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
             return
         try:
@@ -302,21 +285,14 @@ class Connection:
         finally:
             live.session.post_done()
         if body is None:
-            live.abort(CloseReason.TRANSPORT_ERROR, f"a POST of more than {self._server.config.max_payload} bytes")
-            await self._send(Answer(413, b"", cors, close=True))
+            await self._send(too_large(live, cors, self._server))
             return
-        events = live.receive(body, Transport.POLLING)
-        if any(isinstance(event, Closed) and event.reason is CloseReason.PARSE_ERROR for event in events):
-            await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
+        answer = posted(live, body, cors)
+        if isinstance(answer, Reject):
+            await self._refuse(answer)
             return
         await live.catch_up()
-        await self._send(Answer(200, OK.body, (*OK.headers, NO_STORE, *cors)))
-
-    def _compressed(self, request: Request, answer: Answer) -> Answer:
-        options = self._server.options
-        if not options.http_compression or len(answer.body) < options.compression_threshold:
-            return answer
-        return compress(answer, request.header("accept-encoding"))
+        await self._send(answer)
 
     # Anything else.
 
@@ -365,14 +341,7 @@ class Connection:
         await self._write(self._http.send(h11.EndOfMessage()))
 
     async def _refuse(self, refusal: Reject | Preflight, *, bodiless: bool = False) -> None:
-        if refusal.status >= 400:  # the others are preflights that are granted
-            reason = refusal.message if isinstance(refusal, Reject) else "Forbidden"
-            self._server.tally.refusals[reason] += 1
-        if isinstance(refusal, Reject):
-            headers = (("content-type", refusal.content_type), NO_STORE, *refusal.cors)
-            await self._send(Answer(refusal.status, refusal.body, headers), bodiless=bodiless)
-        else:
-            await self._send(Answer(refusal.status, b"", refusal.cors))
+        await self._send(refusal_answer(refusal, self._server), bodiless=bodiless)
 
     async def _refuse_syntax(self, status: int, detail: str) -> None:
         logger.info("refused a request from %s: %s", self._address, detail)
@@ -447,11 +416,8 @@ class Connection:
 
     async def _send(self, answer: Answer, *, bodiless: bool = False) -> None:
         """Send a whole answer. A request whose body was not read to its end cannot be followed by another."""
-        headers: list[tuple[str, str]] = [*answer.headers, *self._server.date()]
-        if answer.status not in NO_BODY and not any(name == "content-length" for name, _ in answer.headers):
-            headers.append(("content-length", str(len(answer.body))))
-        if answer.close or self._service.shutting_down or not self._drained():
-            headers.append(("connection", "close"))
+        close = answer.close or self._service.shutting_down or not self._drained()
+        headers = list(complete(answer, self._server.date(), close=close))
         parts: Sequence[bytes | None] = (
             self._http.send(h11.Response(status_code=answer.status, headers=headers, reason=reason(answer.status))),
             None if bodiless or not answer.body else self._http.send(h11.Data(data=answer.body)),
@@ -486,3 +452,89 @@ def _checked(response: object) -> HTTPResponse:
     if not isinstance(response, HTTPResponse):
         raise TypeError(f"the http handler returns an HTTPResponse, not {type(response).__name__}")
     return response
+
+
+def decide(request: Request, server: "Server") -> Admission[Live]:
+    """Return what a request to the Engine.IO path is."""
+    try:
+        return admit(request, server.sessions, server.config)
+    except Exception:
+        logger.exception("the function given as cors_allowed_origins failed; the request is refused")
+        return Reject(500, None, "Internal server error")
+
+
+def log_refusal(request: Request, refusal: Reject | Preflight) -> None:
+    """Say why `decide` has refused a request."""
+    if refusal.log is not None:
+        logger.info("refused %s %s: %s", request.method, request.path, refusal.log)
+
+
+async def find_refusal(request: Request, service: "Service", cors: Headers) -> Reject | None:
+    """Return why no session can be opened for a request, or None."""
+    refusal = unavailable(service, cors)
+    allow_request = service.server.options.allow_request
+    if refusal is not None or allow_request is None:
+        return refusal
+    try:
+        await allow_request(request)
+    except ConnectionRefused as refused:
+        return reject(RejectCode.FORBIDDEN, cors, f"allow_request said: {refused.message}")
+    except Exception:
+        logger.exception("allow_request failed; the client is refused")
+        return reject(RejectCode.FORBIDDEN, cors, "allow_request failed")
+    return unavailable(service, cors)  # again, for allow_request may have taken its time
+
+
+def unavailable(service: "Service", cors: Headers) -> Reject | None:
+    """Return why no session can be opened at all, or None."""
+    most = service.server.options.max_connections
+    if service.shutting_down:
+        return Reject(503, None, "Service Unavailable", cors, "the server shuts down")
+    if most is not None and len(service.server.sessions) >= most:
+        return Reject(503, None, "Service Unavailable", cors, f"max_connections={most} is reached")
+    return None
+
+
+def refusal_answer(refusal: Reject | Preflight, server: "Server") -> Answer:
+    """Count a refusal and return the answer."""
+    if refusal.status >= 400:  # the others are preflights that are granted
+        server.tally.refusals[refusal.message if isinstance(refusal, Reject) else "Forbidden"] += 1
+    if isinstance(refusal, Preflight):
+        return Answer(refusal.status, b"", refusal.cors)
+    return Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
+
+
+def websocket_fault(request: Request) -> Answer | Reject | None:
+    """Return what is wrong with the opening handshake of a WebSocket (RFC 6455, section 4.2), or None."""
+    if request.header("sec-websocket-version") != "13":
+        return Answer(426, b"", (("sec-websocket-version", "13"),))
+    return None if _KEY.fullmatch(request.header("sec-websocket-key") or "") else reject(RejectCode.BAD_REQUEST)
+
+
+def conflicts(events: Sequence[Event]) -> bool:
+    """Whether a GET or a POST is one too many for its session."""
+    return bool(events) and any(isinstance(event, Conflict) for event in events)
+
+
+def polled(payload: str, request: Request, cors: Headers, server: "Server") -> Answer:
+    """Return the answer to a GET."""
+    options = server.options
+    answer = Answer(200, payload.encode(), (("content-type", "text/plain; charset=UTF-8"), NO_STORE, *cors))
+    if not options.http_compression or len(answer.body) < options.compression_threshold:
+        return answer
+    return compress(answer, request.header("accept-encoding"))
+
+
+def posted(live: Live, body: bytes, cors: Headers) -> Answer | Reject:
+    """Let a session take in the body of a POST, and return the answer."""
+    events = live.receive(body, Transport.POLLING)
+    for event in events:
+        if isinstance(event, Closed) and event.reason is CloseReason.PARSE_ERROR:
+            return reject(RejectCode.BAD_REQUEST, cors)
+    return Answer(200, OK.body, (*OK.headers, NO_STORE, *cors))
+
+
+def too_large(live: Live, cors: Headers, server: "Server") -> Answer:
+    """End the session of a POST that is too large, and return the answer."""
+    live.abort(CloseReason.TRANSPORT_ERROR, f"a POST of more than {server.config.max_payload} bytes")
+    return Answer(413, b"", cors, close=True)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 from trio_socketio.engine.events import CloseReason
+from trio_socketio.engine.frames import close_frame
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.server.net.deadlines import Entry
-from trio_socketio.server.net.websocket import CLOSE_TIMEOUT, RECEIVE_SIZE, WebSocket, close_frame, wire
+from trio_socketio.server.net.websocket import CLOSE_TIMEOUT, RECEIVE_SIZE, WebSocket
 
 if TYPE_CHECKING:
     from trio_socketio.server.net.live import Live
@@ -23,17 +24,15 @@ COLLECT: Final = 64 * 1024
 
 
 class DirectWebSocket(WebSocket):
-    """Serves one WebSocket after its opening handshake, from `begin` on.
+    """Serves one WebSocket after its opening handshake, from `begin` or `take_over` on.
 
     Args:
-        stream: The connection; its socket is taken out of it.
         live: The session whose frames it carries.
         max_payload: The largest message that is taken, in bytes.
         poller: Reads it.
     """
 
     __slots__ = (
-        "_blocked",
         "_collected",
         "_deadline",
         "_descriptor",
@@ -47,12 +46,10 @@ class DirectWebSocket(WebSocket):
         "_said_goodbye",
         "_size",
         "_socket",
-        "_stream",
     )
 
-    def __init__(self, stream: trio.SocketStream, live: "Live", max_payload: int, poller: "Poller") -> None:
+    def __init__(self, live: "Live", max_payload: int, poller: "Poller") -> None:
         super().__init__(live, max_payload)
-        self._stream = stream
         self._poller = poller
         self._socket: socket.socket
         self._descriptor = -1
@@ -67,21 +64,47 @@ class DirectWebSocket(WebSocket):
         self._deadline: float | None = None
         self._entry: Entry | None = None
 
-    def begin(self, trailing: bytes) -> None:
-        """Take the socket over; the connection's task may end.
+    def begin(self, stream: trio.SocketStream, trailing: bytes) -> None:
+        """Take the socket out of a connection, whose task may end.
 
         Args:
+            stream: The connection.
             trailing: What came behind the opening handshake already.
         """
-        self._socket = socket.socket(fileno=self._stream.socket.detach())
-        self._socket.settimeout(0)
-        self._descriptor = self._socket.fileno()
-        self._open = True
-        self._live.service.busy += 1  # the shutdown waits for its closing handshake
-        self._poller.add(self._descriptor, self)
+        taken = socket.socket(fileno=stream.socket.detach())
+        taken.settimeout(0)
+        self._poller.add(taken.fileno(), self)
+        self._hold(taken)
         if trailing:
             self._feed(trailing)
         self.wake()
+
+    def take_over(self, taken: socket.socket, answer: bytes, trailing: bytes) -> None:
+        """Take a socket over from who is polled for it until now.
+
+        Args:
+            taken: The socket, non-blocking.
+            answer: Accepts the opening handshake, and leaves in one call with what the session has to say.
+            trailing: What came behind the opening handshake already.
+        """
+        self._poller.replace(taken.fileno(), self)
+        self._hold(taken)
+        outbounds = self._live.take(self)
+        data = answer + b"".join([outbound.wire for outbound in outbounds])
+        sent = self._send(data)
+        if sent < len(data):
+            self._wait(data, sent)
+        elif outbounds:
+            self._live.written(self)
+        if trailing and self._open:
+            self._feed(trailing)
+            self._wake_soon()
+
+    def _hold(self, taken: socket.socket) -> None:
+        self._socket = taken
+        self._descriptor = taken.fileno()
+        self._open = True
+        self._live.service.busy += 1  # the shutdown waits for its closing handshake
 
     # Reading.
 
@@ -123,9 +146,17 @@ class DirectWebSocket(WebSocket):
         """Write a message at once, past the session's buffer, which is empty; return False if that is not possible now."""
         if self._rest is not None or self._closing or not self._open:
             return False
+        turning = self._poller.turning
+        if not turning and not self._collected and not self._pong:
+            data = outbound.wire
+            sent = self._send(data)
+            if 0 <= sent < len(data):
+                self._live.unsent(self, (outbound,))
+                self._wait(data, sent)
+            return True
         self._collected.append(outbound)
         self._size += outbound.size
-        if not self._poller.turning or self._size > COLLECT:
+        if not turning or self._size > COLLECT:
             self._flush()
         elif not self._dirty:
             self._dirty = True
@@ -156,7 +187,7 @@ class DirectWebSocket(WebSocket):
         collected, pong = self._collected, self._pong
         if self._rest is not None or self._said_goodbye or not (collected or pong):
             return
-        data = (collected[0].wire or wire(collected[0])) if len(collected) == 1 else b"".join(map(wire, collected))
+        data = collected[0].wire if len(collected) == 1 else b"".join([outbound.wire for outbound in collected])
         if pong:
             data = pong + data
             self._pong = b""
@@ -179,7 +210,7 @@ class DirectWebSocket(WebSocket):
         self._flush()
         while self._rest is None:
             taken = self._live.take(self)
-            data = b"".join(map(wire, taken))
+            data = b"".join([outbound.wire for outbound in taken])
             if not data or self._said_goodbye:
                 break
             sent = self._send(data)

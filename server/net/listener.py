@@ -1,22 +1,44 @@
 """Accepting connections: plain TCP, TLS, any trio listener, any open stream."""
 
+import errno
 import logging
+import os
+import socket
 import ssl
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
-from trio_socketio.server.net.connection import Connection
+from trio_socketio.server.net.direct_http import DirectConnection
+from trio_socketio.server.net.serving import address_of, serve_stream, shown_address
 
 if TYPE_CHECKING:
+    from trio_socketio.server.net.poller import Poller
     from trio_socketio.server.service import Service
 
 logger = logging.getLogger("trio_socketio.http")
 
-CLOSE_TIMEOUT = 5.0
-"""Seconds for a regular end of a connection (TLS says goodbye); then it is cut."""
-TLS_TIMEOUT = 20.0
-"""Seconds for the handshake of TLS."""
+AT_ONCE: Final = 64
+"""Connections that are accepted before other tasks get their turn."""
+PAUSE: Final = 0.1
+"""Seconds without accepting when the system has no room for another connection, as in trio."""
+NOTSENT: Final = 16 * 1024
+"""Bytes that wait in the kernel before a socket counts as full; as in trio, so that what waits does so where it is counted."""
+_OPTIONS: Final = [
+    (option, value)
+    for name, value in (("TCP_NODELAY", 1), ("TCP_NOTSENT_LOWAT", NOTSENT))
+    if (option := getattr(socket, name, None)) is not None
+]
+
+FULL: Final = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS))
+"""What accepting fails with when the system has no room for another connection."""
+_PASSING: Final = (
+    "EPERM ECONNABORTED EPROTO ENETDOWN ENOPROTOOPT EHOSTDOWN ENONET EHOSTUNREACH EOPNOTSUPP ENETUNREACH ENOSR "
+    "ESOCKTNOSUPPORT EPROTONOSUPPORT ETIMEDOUT ECONNRESET"
+)
+BROKEN: Final = frozenset(getattr(errno, name) for name in _PASSING.split() if hasattr(errno, name))
+"""What it fails with when the connection has ended before it was accepted, which concerns nobody else; as in trio."""
 
 
 async def open_listeners(
@@ -34,12 +56,77 @@ async def open_listeners(
 
 
 async def accept(service: "Service", listeners: Sequence[trio.abc.Listener[Any]], nursery: trio.Nursery) -> None:
-    """Accept connections for ever; each is served in a task of the nursery."""
+    """Accept connections for ever. Plain sockets are served by the poller, all others in a task of the nursery each."""
+    poller = service.poller
 
     async def handle(stream: trio.abc.Stream) -> None:
-        await serve_connection(service, stream)
+        address = address_of(stream)
+        if poller is not None and type(stream) is trio.SocketStream and stream.socket.fileno() >= 0:
+            _serve_plainly(service, poller, socket.socket(fileno=stream.socket.detach()), address)
+        else:
+            await serve_stream(service, stream, address)
 
-    await trio.serve_listeners(handle, list(listeners), handler_nursery=nursery)
+    plain = [each for each in listeners if poller is not None and type(each) is trio.SocketListener]
+    others = [each for each in listeners if each not in plain]
+    async with trio.open_nursery() as accepting:
+        if poller is not None:
+            for listener in plain:
+                accepting.start_soon(_accept_plainly, service, poller, listener)
+        if others:
+            accepting.start_soon(partial(trio.serve_listeners, handle, others, handler_nursery=nursery))
+
+
+async def _accept_plainly(service: "Service", poller: "Poller", listener: trio.SocketListener) -> None:
+    """Accept the connections of one listening socket, without a task for each."""
+    async with listener:
+        listening = socket.socket(fileno=listener.socket.fileno())  # which stays the listener's
+        try:
+            while listener.socket.fileno() >= 0:
+                await trio.lowlevel.wait_readable(listener.socket)
+                if not _accept_some(service, poller, listening):
+                    await trio.sleep(PAUSE)
+        finally:
+            listening.detach()
+    raise trio.ClosedResourceError("the listener was closed")
+
+
+def _accept_some(service: "Service", poller: "Poller", listening: socket.socket) -> bool:
+    """Accept what waits, a bounded number; return False if the system has no room for more."""
+    tcp = listening.family in (socket.AF_INET, socket.AF_INET6)
+    for _ in range(AT_ONCE):
+        try:
+            taken, peer = listening.accept()
+        except BlockingIOError:
+            return True
+        except OSError as error:
+            if error.errno in FULL:
+                logger.error(  # noqa: TRY400  # where it happened is clear
+                    "no connection can be accepted: %s; the next attempt is in %g s", os.strerror(error.errno), PAUSE
+                )
+                return False
+            if error.errno not in BROKEN:
+                raise
+            continue
+        _serve_plainly(service, poller, taken, shown_address(peer), _OPTIONS if tcp else ())
+    return True
+
+
+def _serve_plainly(
+    service: "Service",
+    poller: "Poller",
+    taken: socket.socket,
+    address: str,
+    options: Iterable[tuple[int, int]] = (),
+) -> None:
+    """Serve one connection without a task."""
+    try:
+        taken.settimeout(0)
+        for option, value in options:
+            taken.setsockopt(socket.IPPROTO_TCP, option, value)
+        DirectConnection(taken, address, service, poller).begin()
+    except OSError as error:  # it has ended already, or the system can watch no more sockets
+        logger.info("a connection from %s failed: %s", address, error)
+        taken.close()
 
 
 async def attend(service: "Service", stream: trio.abc.Stream, *, alone: bool) -> None:
@@ -53,7 +140,7 @@ async def attend(service: "Service", stream: trio.abc.Stream, *, alone: bool) ->
     async def run() -> None:
         try:
             with scope:
-                await serve_connection(service, stream)
+                await serve_stream(service, stream, address_of(stream), detaching=False)
         finally:
             ended.set()
 
@@ -65,41 +152,3 @@ async def attend(service: "Service", stream: trio.abc.Stream, *, alone: bool) ->
             scope.cancel()
             with trio.CancelScope(shield=True):
                 await ended.wait()
-
-
-async def serve_connection(service: "Service", stream: trio.abc.Stream) -> None:
-    """Serve one connection to its end and close it. Whatever happens to it happens to nobody else."""
-    try:
-        if isinstance(stream, trio.SSLStream):
-            with trio.fail_after(TLS_TIMEOUT):
-                await stream.do_handshake()
-        connection = Connection(stream, service, _address(stream), secure=isinstance(stream, trio.SSLStream))
-        await connection.run()
-    except* (trio.BrokenResourceError, trio.TooSlowError) as errors:
-        logger.info("a connection from %s failed: %s", _address(stream), errors.exceptions)
-    except* Exception:  # also beside a Cancelled, which goes on its way
-        logger.exception("serving a connection failed: this is a bug of trio-socketio")
-    finally:
-        await _close(stream)
-
-
-async def _close(stream: trio.abc.Stream) -> None:
-    with trio.move_on_after(CLOSE_TIMEOUT):
-        try:
-            await stream.aclose()
-        except trio.BrokenResourceError:
-            return
-
-
-def _address(stream: trio.abc.Stream) -> str:
-    """Return the peer's IP address; a stream that has none, such as a unix socket's, is ``local``."""
-    if isinstance(stream, trio.SSLStream):
-        return _address(stream.transport_stream)
-    if isinstance(stream, trio.SocketStream):
-        try:
-            peer = stream.socket.getpeername()
-        except OSError:
-            return "unknown"
-        if isinstance(peer, tuple):
-            return str(peer[0])
-    return "local"

@@ -1,16 +1,24 @@
-"""Whole HTTP answers as values, and their compression (RFC 9110, section 12.5.3)."""
+"""Whole HTTP answers as values, as bytes, and their compression (RFC 9110, section 12.5.3)."""
 
 import gzip
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
 from trio_socketio.engine.origins import Headers
+from wsproto.utilities import generate_accept_token
 
 LEVEL: Final = 6
 """The default of zlib: higher levels cost time and gain little."""
+NO_BODY: Final = (204, 304)
+"""Statuses whose answers have neither a body nor a length (RFC 9110, section 8.6)."""
+
+_SWITCHING: Final = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %b\r\n\r\n"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,48 @@ _REASONS: Final = {int(status): status.phrase.encode("ascii") for status in HTTP
 def reason(status: int) -> bytes:
     """Return the words behind a status; clients need not read them (RFC 9112, section 4), and some do."""
     return _REASONS.get(status, b"")
+
+
+def complete(answer: Answer, date: Headers, *, close: bool) -> Headers:
+    """Return all headers of an answer.
+
+    Args:
+        answer: The answer.
+        date: The Date header.
+        close: Whether the connection ends with it.
+    """
+    headers = _without_length(answer.headers, date, close=close)
+    if answer.status in NO_BODY or any(name == "content-length" for name, _ in answer.headers):
+        return headers
+    return (*headers, ("content-length", str(len(answer.body))))
+
+
+def render(answer: Answer, date: Headers, *, close: bool) -> bytes:
+    """Return an answer of our own, whose headers have no length yet, as it goes on the wire."""
+    head = _render_head(answer.status, answer.headers, date, close)
+    if answer.status in NO_BODY:
+        return head + b"\r\n"
+    body = answer.body
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
+
+
+def render_switching(key: str) -> bytes:
+    """Return the answer that accepts a WebSocket as it goes on the wire (RFC 6455, section 4.2.2).
+
+    Args:
+        key: The ``Sec-WebSocket-Key`` of the request.
+    """
+    return _SWITCHING % generate_accept_token(key.encode("ascii"))
+
+
+@lru_cache(maxsize=256)
+def _render_head(status: int, headers: Headers, date: Headers, close: bool) -> bytes:  # noqa: FBT001  # a keyword costs a cache more
+    lines = "".join([f"{name}: {value}\r\n" for name, value in _without_length(headers, date, close=close)])
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, reason(status), lines.encode("latin-1"))
+
+
+def _without_length(headers: Headers, date: Headers, *, close: bool) -> Headers:
+    return (*headers, *date, ("connection", "close")) if close else (*headers, *date)
 
 
 def _gzip(body: bytes) -> bytes:

@@ -1,6 +1,7 @@
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from trio_socketio.engine.request import (
     Upgrade,
     admit,
     handles,
+    make_request,
     parse_request,
     reject,
 )
@@ -340,6 +342,34 @@ def test_what_breaks_http_is_a_bad_request(method, target, headers, sentence):
     with pytest.raises(BadRequest) as caught:
         parse(target, headers, method=method)
     assert sentence in str(caught.value)
+
+
+@given(st.lists(st.sampled_from([*"ab=&%+;?", "%41", "%ff", "%", "sid", "&&", "=="]), max_size=12).map("".join))
+def test_a_query_is_read_as_the_standard_library_reads_it(query):
+    expected = dict(reversed(parse_qsl(query, keep_blank_values=True)))
+    request = parse(f"/?{query}")
+    assert request.query == expected
+    assert request.query_string == query
+
+
+def test_a_request_of_a_head_that_is_known_to_be_right_is_the_same():
+    headers = (("host", "a.example"), ("cookie", "a=b"), ("cookie", "c=d"), ("origin", "https://b.example"))
+    by_name = {"host": "a.example", "cookie": "a=b, c=d", "origin": "https://b.example"}
+    target = "/socket.io/?EIO=4&transport=polling"
+    for peer, secure in (("192.0.2.1", False), ("::ffff:192.0.2.1", True), ("local", False)):
+        parsed = parse_request("GET", target, headers, peer_address=peer, secure=secure)
+        made = make_request("GET", target, headers, by_name, peer_address=peer, secure=secure)
+        assert made == parsed
+        assert made.by_name == parsed.by_name == by_name
+        assert made.header("Cookie") == "a=b, c=d"
+
+
+def test_the_headers_by_name_follow_the_headers():
+    request = parse("/", [("Host", "a"), ("X", "1"), ("x", "2")])
+    assert request.by_name == {"host": "a", "x": "1, 2"}
+    assert request.header_map == request.by_name
+    assert request.header_map is not request.by_name
+    assert replace(request, headers=(("x", "3"),)).by_name == {"x": "3"}
 
 
 def test_64_query_fields_are_fine():

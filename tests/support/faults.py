@@ -446,6 +446,7 @@ def fragments_are_swapped(patch: Patch) -> None:
 @fault("eio.websocket.text", "eio.websocket.frames.whole", also=list(Area))
 def text_is_sent_as_binary(patch: Patch) -> None:
     patch.setattr(frames, "_TEXT", frames._BINARY)
+    patch.setattr(frames, "_TEXT_HEADS", [bytes((frames._BINARY, length)) for length in range(126)])
 
 
 @fault("eio.websocket.close.answered")
@@ -520,7 +521,7 @@ def the_probe_is_answered_without_its_word(patch: Patch) -> None:
 @fault("eio.upgrade.pending-get")
 def the_pending_get_is_left_alone(patch: Patch) -> None:
     def answer(self: Session, _data: Any, _now: float) -> Any:
-        self._control.append(session.PROBE_ANSWER)
+        self._control = (session.PROBE_ANSWER,)
         return ()
 
     step(patch, State.ATTACHED, Input.PROBE, Step(State.PROBED, answer))
@@ -846,10 +847,11 @@ def the_disconnect_handler_runs_twice(patch: Patch) -> None:
 
 @fault("sio.namespace.event", also=[Area.ACK, Area.CONNECT, Area.DELIVERY, Area.DISCONNECT, Area.ERROR])
 def events_are_answered_in_the_root(patch: Patch) -> None:
-    def template(original: Any, event: str, args: Any, _namespace: str) -> Any:
-        return original(event, args, "/")
+    def message(original: Any, event: str, args: Any, _namespace: str, *rest: Any, **options: Any) -> Any:
+        return original(event, args, "/", *rest, **options)
 
-    around(patch, emitter, "_template", template)
+    around(patch, emitter, "_message", message)
+    around(patch, emitter, "_template", message)
 
 
 @fault("sio.event.name.number")
