@@ -4,9 +4,11 @@ import logging
 
 import hypothesis
 import pytest
+from support import shortcuts
 
 hypothesis.settings.register_profile("project", deadline=None)
 hypothesis.settings.load_profile("project")
+shortcuts.turn_off()
 
 
 @pytest.fixture(autouse=True)
@@ -16,3 +18,12 @@ def _level_of_the_package():
     level = logger.level
     yield
     logger.setLevel(level)
+
+
+def pytest_collection_modifyitems(items):
+    """Leave out what is about a shortcut that is turned off."""
+    without = set(shortcuts.off())
+    for item in items:
+        for marker in item.iter_markers("shortcut"):
+            if missing := without.intersection(marker.args):
+                item.add_marker(pytest.mark.skip(reason=f"turned off in this run: {', '.join(sorted(missing))}"))
