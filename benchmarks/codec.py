@@ -3,7 +3,8 @@
 ``python benchmarks/codec.py IMPLEMENTATION`` measures one of the two, ``ours`` or ``python-socketio``, in the interpreter that
 runs it, and prints JSON: a list of direction, packet and microseconds. ``benchmarks/compare.py`` runs both in turn, each in
 its own environment, and makes the ratios. Both encode a packet that is made each time, as a server does, and decode what
-a client sends; neither includes the type digit of Engine.IO.
+a client sends; neither includes the type digit of Engine.IO. ``ours-orjson`` and ``ours-msgspec`` are ours with those
+libraries; ``--large`` measures packets for which they matter more.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 TEXT: Final = "the quick brown fox jumps over a lazy dog, and 0123456789 times so. "
@@ -35,6 +37,20 @@ EVENTS: Final[dict[str, tuple[list[object], int | None, str]]] = {
 
 ACKS: Final[dict[str, tuple[list[object], int]]] = {"acknowledgement": ([TEXT[:40]], 17)}
 
+LARGE: Final[dict[str, tuple[list[object], int | None, str]]] = {
+    "a hundred objects": (
+        [
+            "rows",
+            [{"id": n, "name": f"user {n}", "tags": ["a", "b"], "score": n * 1.5, "ok": True} for n in range(100)],
+        ],
+        None,
+        "/",
+    ),
+    "three hundred floats": (["points", [n / 7 for n in range(300)]], None, "/"),
+    "three hundred integers": (["values", list(range(1000, 1300))], None, "/"),
+}
+"""Packets of some kilobytes."""
+
 BATCH: Final = 0.02
 """Seconds that one batch takes about."""
 
@@ -44,14 +60,15 @@ BATCHES: Final = 5
 Cases = dict[tuple[str, str], Callable[[], object]]
 
 
-def ours() -> Cases:
+def ours(library: str = "json") -> Cases:
     """Return what is measured of trio-socketio."""
-    from trio_socketio.protocol import socketio  # noqa: PLC0415  # the other implementation's environment has it not
+    from trio_socketio.protocol import jsoncodec, socketio  # noqa: PLC0415  # the other environment has it not
 
-    decoder = socketio.Decoder()
+    codec = jsoncodec.json_codec(library)
+    decoder = socketio.Decoder(json=codec)
 
     def encoding(kind: socketio.PacketType, namespace: str, data: object, number: int | None) -> Callable[[], object]:
-        return lambda: socketio.encode(socketio.Packet(kind, namespace, data, number))
+        return lambda: socketio.encode(socketio.Packet(kind, namespace, data, number), codec)
 
     def decoding(frames: list[str | bytes]) -> Callable[[], object]:
         if len(frames) == 1:
@@ -98,7 +115,12 @@ def python_socketio() -> Cases:
     return cases
 
 
-IMPLEMENTATIONS: Final = {"ours": ours, "python-socketio": python_socketio}
+IMPLEMENTATIONS: Final[dict[str, Callable[[], Cases]]] = {
+    "ours": ours,
+    "ours-orjson": partial(ours, "orjson"),
+    "ours-msgspec": partial(ours, "msgspec"),
+    "python-socketio": python_socketio,
+}
 
 
 def batch(call: Callable[[], object], times: int) -> float:
@@ -119,7 +141,11 @@ def main() -> None:
     """Measure one implementation and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("implementation", choices=IMPLEMENTATIONS)
+    parser.add_argument("--large", action="store_true", help="packets of some kilobytes")
     options = parser.parse_args()
+    if options.large:
+        EVENTS.clear()
+        EVENTS.update(LARGE)
     cases = IMPLEMENTATIONS[options.implementation]()
     print(json.dumps([[*case, measure(call)] for case, call in cases.items()]))
 

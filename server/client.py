@@ -59,10 +59,9 @@ class Client:
         self.handshake = handshake
         self.sockets: dict[str, Socket] = {}
         """The sockets that are connecting or connected, by namespace."""
-        self._decoder = socketio.Decoder(server.options.max_attachments, server.config.max_payload)
-        self._deserted: set[str] = (
-            set()
-        )  # the server ended or refused these: what is still under way for them is no fault
+        self._decoder = socketio.Decoder(server.options.max_attachments, server.config.max_payload, server.options.json)
+        self._deserted: frozenset[str] = frozenset()
+        # The server ended or refused these: what is still under way for them is no fault.
         self._ended = False
         self._connect_by: float | None = now + server.options.connect_timeout
         self._calls = 0
@@ -103,7 +102,8 @@ class Client:
             logger.info("rejected: nobody serves the namespace %.100r", name)
             return
         routes, match = found
-        self._deserted.discard(name)
+        if name in self._deserted:
+            self._deserted -= {name}
         socket = Socket(new_sid(), self, routes, name, match, packet.data)
         self.sockets[name] = socket
         socket.lane.submit(partial(dispatch.handle_connect, socket, packet.data))
@@ -184,7 +184,7 @@ class Client:
         if self.sockets.get(socket.namespace) is socket:
             del self.sockets[socket.namespace]
         if by_server:
-            self._deserted.add(socket.namespace)
+            self._deserted |= {socket.namespace}
 
     def closed(self, reason: CloseReason) -> None:
         """The session has ended: every socket leaves."""

@@ -8,6 +8,7 @@ import trio
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import socketio
 from trio_socketio.protocol.errors import SocketIOError
+from trio_socketio.protocol.jsoncodec import JSONCodec
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.rooms import Audience, Default, address, names, own_sid, resolve_namespace
@@ -112,12 +113,16 @@ class Emitter(ABC):
             and include_self
             and (socket := self._self()) is not None
         ):
-            outbound = Outbound.message(_template(event, args, socket.namespace).frames(), patient=True)
+            outbound = _message(event, args, socket.namespace, socket.server.options.json, patient=True)
             await trio.lowlevel.checkpoint_if_cancelled()
             server = socket.server
-            recipients = int(socket.send(outbound))
+            live = socket.client.live
+            if live.pass_on(outbound):
+                recipients = 1
+            else:
+                recipients = int(live.queue(outbound))
+                await live.space()
             server.tally.events_out += recipients
-            slow: Socket | None = socket
         else:
             queue = self._prepare(
                 event, args, namespace, to, room, broadcast, include_self, skip_sid, callback, patient=True
@@ -125,11 +130,12 @@ class Emitter(ABC):
             await trio.lowlevel.checkpoint_if_cancelled()
             server = self.server
             recipients, slow = queue()
-        if slow is not None and slow.client.live.session.crowded:
-            await slow.client.live.space()
-        server.pace.left -= 1
-        if server.pace.left <= 0:
-            await server.pace.rest()
+            if slow is not None:
+                await slow.client.live.space()
+        pace = server.pace
+        pace.left -= 1 + recipients
+        if pace.left < 0:
+            await pace.rest()
         return recipients
 
     def emit_nowait(
@@ -243,7 +249,7 @@ class Emitter(ABC):
         audience = address(
             here=here, default=self._default, namespace=self._target(namespace), to=to, broadcast=to is None
         )
-        template = _template(event, args, audience.namespace)
+        template = _template(event, args, audience.namespace, self.server.options.json)
         answers: dict[str, JSON | SocketIOError] = {}
 
         async def ask(socket: "Socket") -> None:
@@ -421,16 +427,16 @@ class Emitter(ABC):
             skip_sid=skip_sid,
         )
         sockets = self._recipients(audience)
-        template = _template(event, args, audience.namespace)
         patient = patient and len(sockets) == 1
         if callback is None:
-            outbound = Outbound.message(template.frames(), patient=patient)
+            outbound = _message(event, args, audience.namespace, self.server.options.json, patient=patient)
 
             def queue() -> Queued:
                 return self._queued(sum([socket.send(outbound) for socket in sockets]), sockets, patient=patient)
 
             return queue
 
+        template = _template(event, args, audience.namespace, self.server.options.json)
         handler = Handler.of(callback, Kind.CALLBACK)
         for socket in sockets:
             socket.acks.check()
@@ -476,7 +482,7 @@ class Emitter(ABC):
             raise RuntimeError(
                 "a connect handler cannot call() its own client: it is not accepted yet, and could not answer"
             )
-        return audience, _template(event, args, audience.namespace)
+        return audience, _template(event, args, audience.namespace, self.server.options.json)
 
     def _room_call(self, room: Names, sid: str | None, namespace: str | None) -> "tuple[str, tuple[str, ...], Socket]":
         target = self._resolve(namespace)
@@ -526,21 +532,37 @@ def _check_in_trio() -> None:
         raise RuntimeError("emit() works in trio only; from another thread use trio.from_thread.run(server.emit, ...)")
 
 
-def _template(event: str, args: tuple[JSON, ...], namespace: str) -> socketio.Template:
+def _message(event: str, args: tuple[JSON, ...], namespace: str, json: JSONCodec, *, patient: bool) -> Outbound:
+    """Encode an event that nobody acknowledges."""
     if not isinstance(event, str):
-        raise TypeError(f"an event's name is a str, not {type(event).__name__}: {event!r}")
+        raise _no_name(event)
+    if len(args) == 1 and isinstance(args[0], tuple):  # it stands for several arguments (D3)
+        args = args[0]
+    return Outbound.message(socketio.encode_event(namespace, event, args, None, json), patient=patient)
+
+
+def _template(event: str, args: tuple[JSON, ...], namespace: str, json: JSONCodec) -> socketio.Template:
+    """Encode an event of which each recipient acknowledges its own."""
+    if not isinstance(event, str):
+        raise _no_name(event)
     if len(args) == 1 and isinstance(args[0], tuple):
         args = args[0]
-    return socketio.Template.of(socketio.Packet(PacketType.EVENT, namespace, [event, *args]))
+    return socketio.Template.of(socketio.Packet(PacketType.EVENT, namespace, [event, *args]), json)
+
+
+def _no_name(event: object) -> TypeError:
+    return TypeError(f"an event's name is a str, not {type(event).__name__}: {event!r}")
 
 
 async def _ask(socket: "Socket", event: str, template: socketio.Template, timeout: float) -> JSON:
+    await trio.lowlevel.checkpoint_if_cancelled()
     answer = Answer()
     ack_id = socket.acks.register(answer)
     live = socket.client.live
     try:
         with trio.fail_after(timeout), socket.client.calling():
-            socket.send(Outbound.message(template.frames(ack_id), patient=True))
+            if not socket.send(Outbound.message(template.frames(ack_id), patient=True)):
+                raise Disconnected("the client left before it could be asked")
             await live.space()
             return await answer.wait()
     except trio.TooSlowError:

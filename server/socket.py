@@ -40,13 +40,13 @@ class Socket:
     """One member of one namespace; made by `Client` when a CONNECT arrives."""
 
     __slots__ = (
+        "_disconnected",
         "_held",
         "_rooms",
         "acks",
         "auth",
         "client",
         "data",
-        "disconnected",
         "lane",
         "match",
         "namespace",
@@ -71,7 +71,7 @@ class Socket:
         self.stage = Stage.CONNECTING
         self.rejected = False
         self.acks = AckTable(client.server.options.max_pending_acks)
-        self.disconnected = trio.Event()
+        self._disconnected: trio.Event | None = None  # as long as nobody has asked for it
         self.lane = dispatch.Lane(client.live.service, client)
         self._held: list[Outbound] = []
         self._rooms: dict[str, None] = {}  # while it is not in the registry: the rooms joined so far, or those it had
@@ -80,6 +80,19 @@ class Socket:
     def handshake(self) -> Handshake:
         """The request that opened the connection."""
         return self.client.handshake
+
+    @property
+    def disconnected(self) -> trio.Event:
+        """Set once the socket has left, or was refused."""
+        if self._disconnected is None:
+            self._disconnected = trio.Event()
+            if self.stage in (Stage.LEFT, Stage.FORGOTTEN):
+                self._disconnected.set()
+        return self._disconnected
+
+    def _tell_disconnected(self) -> None:
+        if self._disconnected is not None:
+            self._disconnected.set()
 
     @property
     def connecting(self) -> bool:
@@ -128,13 +141,12 @@ class Socket:
             EncodeError: It holds something that has no form in JSON.
         """
         if result is None:
-            arguments: list[JSON] = []
+            arguments: tuple[JSON, ...] = ()
         elif isinstance(result, tuple):
-            arguments = list(result)
+            arguments = result
         else:
-            arguments = [result]
-        packet = socketio.Packet(PacketType.ACK, self.namespace, arguments, ack_id)
-        outbound = Outbound.message(socketio.encode(packet))
+            arguments = (result,)
+        outbound = Outbound.message(socketio.encode_ack(self.namespace, ack_id, arguments, self.server.options.json))
         if self.stage is Stage.CONNECTED:
             self.client.live.send(outbound)
 
@@ -199,7 +211,7 @@ class Socket:
             self.server.adapter(self.namespace).remove(self)
             self.server.drop_adapter(self.namespace)
             self.client.parted(self, by_server=reason == SERVER_DISCONNECT)
-            self.disconnected.set()
+            self._tell_disconnected()
             self.acks.drop_all()
             self.server.tally.disconnects[reason] += 1
             logger.info(
@@ -220,7 +232,7 @@ class Socket:
         self.stage = Stage.FORGOTTEN
         self._rooms = {}
         self._held.clear()
-        self.disconnected.set()
+        self._tell_disconnected()
         self.acks.drop_all()
         self.lane.clear()
         self.lane.close(None, self.client.live.service.grace)

@@ -2,10 +2,10 @@
 """Section D: what the arguments become on the wire."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from support.stage import staged
-from trio_socketio.protocol import binary
 from trio_socketio.protocol.socketio import PacketType
 
 from trio_socketio import Server, emit, send
@@ -143,8 +143,9 @@ async def test_D7_what_a_connect_handler_emits_is_encoded_at_the_call(autojump_c
 async def test_D8_one_packet_for_many_is_encoded_once(autojump_clock, stage, monkeypatch):
     members = [await stage.join() for _ in range(5)]
     encoded = []
-    encode = binary.encode
-    monkeypatch.setattr(binary, "encode", lambda data: encoded.append(data) or encode(data))
+    options = stage.server.options
+    recording = replace(options.json, encode=lambda data: encoded.append(data) or options.json.encode(data))
+    monkeypatch.setattr(stage.server, "options", replace(options, json=recording))
     assert await stage.server.emit("e", {"k": 1}, b"x") == 5
     assert await stage.server.emit("e", {"k": 2}, callback=lambda: None) == 5
     await stage.settle()
