@@ -193,7 +193,7 @@ def make_request(
     authority, path, query_string = _split_target(method, target)
     host = authority or by_name.get("host", "").strip(" \t")
     if not _HOST.fullmatch(host):
-        raise BadRequest(f"the host {host[:40]!r} is not a host name")
+        raise BadRequest(f"the host {_shown_target(host)} is not a host name")
     query = _parse_query(query_string)
     peer, address = _peer(peer_address)
     request = Request(method, path, query_string, query, headers, address, secure, host)
@@ -207,20 +207,27 @@ def _parse_query(query_string: str) -> dict[str, str]:
         raise BadRequest(f"the query has more than {MAX_QUERY_FIELDS} fields")
     if "%" in query_string or "+" in query_string:
         return dict(reversed(parse_qsl(query_string, keep_blank_values=True)))
-    return dict([part.partition("=")[::2] for part in reversed(query_string.split("&")) if part])
+    parts = [part.partition("=") for part in reversed(query_string.split("&")) if part]
+    return {name: value for name, _, value in parts}
 
 
 def _split_target(method: str, target: str) -> tuple[str, str, str]:
     """Return authority, path and query; the authority is empty unless the target is in absolute-form."""
     if not _TARGET.fullmatch(target):
-        raise BadRequest(f"the request target {target[:40]!r} has characters that HTTP forbids")
+        raise BadRequest(f"the request target {_shown_target(target)} has characters that HTTP forbids")
     before, _, query_string = target.partition("?")
     if before.startswith("/") or (target == "*" and method == "OPTIONS"):
         return "", before, query_string
     absolute = _ABSOLUTE.fullmatch(before)
     if absolute is None or not absolute[1]:
-        raise BadRequest(f"the request target {target[:40]!r} is neither a path nor a URL")
+        raise BadRequest(f"the request target {_shown_target(target)} is neither a path nor a URL")
     return absolute[1], absolute[2] or "/", query_string
+
+
+def _shown_target(text: str) -> str:
+    """Return the beginning of a target or of a host for the log: without a query, and without a user and password."""
+    user, _, rest = text.partition("?")[0].rpartition("@")
+    return repr((f"...@{rest}" if user else rest)[:40])
 
 
 def _behind_proxies(request: Request, peer: IPv4Address | IPv6Address, trusted: tuple[IPNetwork, ...]) -> Request:

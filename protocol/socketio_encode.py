@@ -171,7 +171,10 @@ def _frames(
 
 
 def _bad_id(ack_id: JSON) -> EncodeValueError:
-    return EncodeValueError(f"An ack id is a whole number from 0 to {MAX_ACK_ID}, not {ack_id!r:.100}")
+    # Python refuses to write down integers of thousands of digits.
+    huge = isinstance(ack_id, int) and ack_id.bit_length() > 200
+    shown = f"an integer of {ack_id.bit_length()} bits" if huge else f"{ack_id!r:.100}"
+    return EncodeValueError(f"An ack id is a whole number from 0 to {MAX_ACK_ID}, not {shown}")
 
 
 def _address(namespace: str, query: str) -> str:

@@ -150,7 +150,7 @@ class Lane:
                 if backlog.held_back:
                     backlog.progressed()
                 job = self._queue.popleft() if self._queue else None
-        except trio.Cancelled:
+        except BaseException:  # cancelled; a handler's own nursery makes a group of that
             backlog.waiting -= 1
             self.clear()
             raise

@@ -19,7 +19,6 @@ from trio_socketio.engine.config import Transport
 from trio_socketio.engine.events import Closed, CloseReason, Conflict, Event
 from trio_socketio.engine.origins import Headers
 from trio_socketio.engine.request import (
-    Admission,
     BadRequest,
     Open,
     Poll,
@@ -122,7 +121,7 @@ class Connection:
         try:
             head = await self._receive_head()
         except h11.RemoteProtocolError as error:
-            await self._refuse_syntax(error.error_status_hint, str(error))
+            await self._refuse_syntax(self._status(error), _described(error))
             return False
         if head is None:
             return False
@@ -131,7 +130,11 @@ class Connection:
                 request = parse_request(
                     head.method.decode("ascii"),
                     head.target.decode("latin-1"),
-                    [(name.decode("ascii"), value.decode("latin-1")) for name, value in head.headers],
+                    [
+                        (name.decode("ascii"), value.decode("latin-1"))
+                        for name, value in head.headers
+                        if name != b"upgrade" or head.http_version != b"1.0"  # which knows none (RFC 9110, section 7.8)
+                    ],
                     peer_address=self._address,
                     secure=self._secure,
                     trusted_proxies=self._server.config.proxy_networks,
@@ -350,6 +353,12 @@ class Connection:
 
     # h11.
 
+    def _status(self, error: h11.RemoteProtocolError) -> int:
+        """Return the status for a head that is no HTTP, or too large: 414 if its first line is (RFC 9112, section 3)."""
+        status = error.error_status_hint
+        unread = self._http.trailing_data[0] if self._http.their_state is h11.ERROR else b"\n"
+        return 414 if status == 431 and b"\n" not in unread[:MAX_HEAD] else status
+
     async def _receive_head(self) -> h11.Request | None:
         """Return the next request's head, or None when there will be none.
 
@@ -361,6 +370,7 @@ class Connection:
             while True:
                 event = self._http.next_event()
                 if isinstance(event, h11.Request):
+                    _check_size(event)
                     self._pipelined = 0
                     return event
                 if isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
@@ -387,7 +397,7 @@ class Connection:
                 try:
                     event = self._http.next_event()
                 except h11.RemoteProtocolError as error:
-                    await self._refuse_syntax(error.error_status_hint, str(error))
+                    await self._refuse_syntax(error.error_status_hint, _described(error))
                     raise Gone("the body was no HTTP") from error
                 if event is h11.NEED_DATA:
                     if self._http.they_are_waiting_for_100_continue:
@@ -448,13 +458,30 @@ class Connection:
             raise Gone("the client did not read its answer in time")
 
 
+def _check_size(head: h11.Request) -> None:
+    """See whether a head that came at once is larger than one that comes bit by bit may be.
+
+    Raises:
+        h11.RemoteProtocolError: It is.
+    """
+    size = len(head.target) + sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers)
+    if size > MAX_HEAD:
+        status = 414 if len(head.target) > MAX_HEAD else 431
+        raise h11.RemoteProtocolError(f"the head has more than {MAX_HEAD} bytes", status)
+
+
+def _described(error: h11.RemoteProtocolError) -> str:
+    """Return what h11 finds wrong, without the bytes that it quotes: they may hold a token, and this is logged."""
+    return str(error).partition(": bytearray(")[0]
+
+
 def _checked(response: object) -> HTTPResponse:
     if not isinstance(response, HTTPResponse):
         raise TypeError(f"the http handler returns an HTTPResponse, not {type(response).__name__}")
     return response
 
 
-def decide(request: Request, server: "Server") -> Admission[Live]:
+def decide(request: Request, server: "Server") -> Open | Poll[Live] | Post[Live] | Upgrade[Live] | Preflight | Reject:
     """Return what a request to the Engine.IO path is."""
     try:
         return admit(request, server.sessions, server.config)
@@ -527,6 +554,8 @@ def polled(payload: str, request: Request, cors: Headers, server: "Server") -> A
 
 def posted(live: Live, body: bytes, cors: Headers) -> Answer | Reject:
     """Let a session take in the body of a POST, and return the answer."""
+    if live.closed:  # while the body came
+        return reject(RejectCode.SESSION_ID_UNKNOWN, cors)
     events = live.receive(body, Transport.POLLING)
     for event in events:
         if isinstance(event, Closed) and event.reason is CloseReason.PARSE_ERROR:

@@ -42,9 +42,8 @@ SUPPORTED: Final = supported()
 TURN: Final = 64
 """Sockets that are read in one turn. With a handler of 20 µs each a turn takes about a millisecond."""
 
-
 TURN_BYTES: Final = 64 * 1024
-"""Bytes after which a turn ends all the same: a thousand small events, ten milliseconds, are as long as others wait for floods."""
+"""Bytes after which a turn ends all the same: others wait for a thousand small events, ten milliseconds, at most."""
 
 _NOBODY: Final = (-1, 0)
 """What is said of no descriptor."""

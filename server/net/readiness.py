@@ -36,7 +36,7 @@ class Readiness(Protocol):
         """Say what a socket is watched for, maybe for nothing."""
         ...
 
-    def unregister(self, descriptor: int) -> None:
+    def unregister(self, descriptor: int, /) -> None:
         """Stop watching a socket, which is still open."""
         ...
 

@@ -335,7 +335,7 @@ def test_a_request_about_the_server_as_a_whole_has_the_path_star():
         ("GET", "/", [("Host", "a"), ("host", "a")], "more than one Host header"),
         ("POST", "/", [("Content-Length", "3"), ("transfer-encoding", "chunked")], "where its body ends"),
         ("GET", "/", [("Host", "a/b")], "the host 'a/b' is not a host name"),
-        ("GET", "http://user@a.example/", [], "the host 'user@a.example' is not a host name"),
+        ("GET", "http://user@a.example/", [], "the host '...@a.example' is not a host name"),
     ],
 )
 def test_what_breaks_http_is_a_bad_request(method, target, headers, sentence):

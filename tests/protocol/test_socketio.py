@@ -384,3 +384,8 @@ def test_little_room_on_the_stack_is_never_more_than_a_decode_error(frame, left)
 def test_a_megabyte_of_brackets_is_refused(head):
     with pytest.raises(DecodeError):
         Decoder().feed(head + "[" * 1_000_000)
+
+
+def test_an_ack_id_that_cannot_even_be_written_down_is_refused_like_any_other():
+    with pytest.raises(EncodeValueError, match="not an integer of 16610 bits"):
+        encode(Packet(PacketType.EVENT, "/", ["e"], 10**5000))

@@ -6,9 +6,12 @@ whatever a user can see is the same with and without. These are switches for tes
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from trio_socketio.protocol import jsontext, socketio, socketio_decode, socketio_encode
+from trio_socketio.protocol.jsoncodec import STANDARD, JSONCodec
+from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.server import context, emitter, pace, service
 from trio_socketio.server.net import direct, direct_http, incoming
 from trio_socketio.server.net.head import Unread
@@ -55,6 +58,24 @@ def _pace() -> None:
     pace.EVERY = 1  # type: ignore[misc]
 
 
+def _codec() -> None:
+    """Encode and decode every packet in the way that is right for any packet."""
+
+    def encode_event(
+        namespace: str,
+        event: str,
+        arguments: Sequence[JSON],
+        id: int | None = None,  # noqa: A002  # as in what it stands for
+        json: JSONCodec = STANDARD,
+    ) -> list[str | bytes]:
+        packet = socketio.Packet(socketio.PacketType.EVENT, namespace, [event, *arguments], id)
+        return socketio_encode._frames(*socketio_encode._encode_once(packet, json), id)
+
+    socketio.encode_event = encode_event
+    jsontext.quote = jsontext.encode
+    socketio_decode._plain_head = lambda _frame: None  # type: ignore[assignment]
+
+
 SHORTCUTS: Final[dict[str, Callable[[], None]]] = {
     "poller": _poller,
     "heads": _heads,
@@ -63,6 +84,7 @@ SHORTCUTS: Final[dict[str, Callable[[], None]]] = {
     "collect": _collect,
     "reply": _reply,
     "pace": _pace,
+    "codec": _codec,
 }
 """What turns each of them off, for good."""
 

@@ -74,4 +74,4 @@ async def misspelt(ctx: Context) -> None:
 
 
 frames: list[TracedFrame] = []
-traced = Server(trace=frames.append)
+traced = Server(trace=frames.append, json="orjson")
