@@ -18,6 +18,7 @@ from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.server.context import Context, activate, current
 from trio_socketio.server.errors import ConnectionRefused
 from trio_socketio.server.handlers import Handler
+from trio_socketio.server.pace import Pace
 
 if TYPE_CHECKING:
     from trio_socketio.server.service import Service
@@ -131,10 +132,15 @@ class Lane:
     async def walk_alone(self) -> None:
         """Run everything that is submitted, in a task of its own."""
         with trio.CancelScope() as scope:
-            await self.walk(scope)
+            await self.walk(scope, self._service.server.pace)
 
-    async def walk(self, scope: trio.CancelScope) -> None:
-        """Run everything that is submitted, in the scope that cancels it; afterwards the scope has no deadline."""
+    async def walk(self, scope: trio.CancelScope, pace: Pace | None = None) -> None:
+        """Run everything that is submitted; afterwards the scope has no deadline.
+
+        Args:
+            scope: What cancels it.
+            pace: Says when other tasks should run; None if the caller sees to that.
+        """
         backlog = self._backlog
         self._walk = scope
         if self._grace is not None:  # it was closed before it could begin
@@ -150,6 +156,10 @@ class Lane:
                 if backlog.held_back:
                     backlog.progressed()
                 job = self._queue.popleft() if self._queue else None
+                if pace is not None:
+                    pace.left -= 1
+                    if pace.left < 0:
+                        await pace.rest()
         except BaseException:  # cancelled; a handler's own nursery makes a group of that
             backlog.waiting -= 1
             self.clear()
@@ -171,14 +181,16 @@ class Lane:
         self._service.start(self._run_alone, job, scope)
 
     async def _run_alone(self, job: Job, scope: trio.CancelScope) -> None:
-        with scope:
-            await contain(job)
-        if self._concurrent is not None:
-            self._concurrent.discard(scope)
-        self._backlog.waiting -= 1
-        if self._backlog.held_back:
-            self._backlog.progressed()
-        self._finish()
+        try:
+            with scope:
+                await contain(job)
+        finally:  # also when a shutdown has run out of time
+            if self._concurrent is not None:
+                self._concurrent.discard(scope)
+            self._backlog.waiting -= 1
+            if self._backlog.held_back:
+                self._backlog.progressed()
+            self._finish()
 
     def _finish(self) -> None:
         if self._walking or self._concurrent:

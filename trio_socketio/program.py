@@ -13,9 +13,14 @@ EXIT_USAGE = 2
 
 MAX_PORT = 65_535
 
+ENDING = (signal.SIGINT, signal.SIGTERM)
+"""The signals that end a program."""
+
 
 def run(server: Server, host: str, port: int, announcement: str) -> int:
     """Serve until SIGINT (Ctrl-C) or SIGTERM, which end it gracefully within the server's ``shutdown_grace``.
+
+    A second signal ends the process at once: a handler may wait for a thread, which cannot be cancelled.
 
     Args:
         server: The server.
@@ -30,7 +35,7 @@ def run(server: Server, host: str, port: int, announcement: str) -> int:
 
 
 async def _run(server: Server, host: str, port: int, announcement: str) -> int:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+    with trio.open_signal_receiver(*ENDING) as signals:
         async with trio.open_nursery() as nursery:
             try:
                 listeners: list[trio.SocketListener] = await nursery.start(server.serve, host, port)
@@ -39,6 +44,8 @@ async def _run(server: Server, host: str, port: int, announcement: str) -> int:
                 return EXIT_USAGE
             print(announcement.format(url=url(host, listeners[0].socket.getsockname()[1])), flush=True)
             async for _ in signals:
+                for number in ENDING:
+                    signal.signal(number, signal.SIG_DFL)
                 nursery.cancel_scope.cancel()
                 break
     return 0
