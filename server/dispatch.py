@@ -155,11 +155,11 @@ class Lane:
                 backlog.waiting -= 1
                 if backlog.held_back:
                     backlog.progressed()
-                job = self._queue.popleft() if self._queue else None
                 if pace is not None:
                     pace.left -= 1
                     if pace.left < 0:
                         await pace.rest()
+                job = self._queue.popleft() if self._queue else None  # nothing may be awaited once there is none
         except BaseException:  # cancelled; a handler's own nursery makes a group of that
             backlog.waiting -= 1
             self.clear()
@@ -238,6 +238,14 @@ async def handle_event(
         socket.acknowledge(ack_id, result)
     except EncodeError as error:
         await report(context, handler.name, error)
+
+
+async def run_later(socket: "Socket", begin: float, job: Job) -> None:
+    """Run a job at its time, which may have come while others before it ran; unless the socket leaves before."""
+    with trio.move_on_at(begin):
+        await socket.disconnected.wait()
+        return
+    await job()
 
 
 async def handle_disconnect(socket: "Socket", handler: Handler | None, reason: str) -> None:

@@ -113,13 +113,17 @@ class Service:
         live.client = self.server.consume(live, Handshake.of(request, self.server.wall_clock()), now)
         self.sessions[session.sid] = live
         self.server.sessions[session.sid] = live
+        if self.server.addresses is not None:
+            self.server.addresses.enter(session.sid, request.address)
         live.schedule()
         return live
 
     def forget_session(self, live: Live) -> None:
         """Let go of a session that is over."""
-        self.sessions.pop(live.sid, None)
+        known = self.sessions.pop(live.sid, None)
         self.server.sessions.pop(live.sid, None)
+        if known is not None and self.server.addresses is not None:
+            self.server.addresses.leave(live.sid)
         self.check_idle()
 
     def check_idle(self) -> None:
@@ -178,7 +182,8 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
                 service.poller.close()
 
     async with trio.open_nursery() as outer:
-        service = await outer.start(run)
+        with trio.CancelScope(shield=True):  # if this were cancelled, nobody would be left to say that it has ended
+            service = await outer.start(run)
         try:
             yield service
         finally:

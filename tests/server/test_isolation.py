@@ -8,7 +8,7 @@ from support.memory import MemoryListener, serving
 from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
 from trio_socketio.conformance.peer import HOST, Peer
 from trio_socketio.protocol.socketio import Packet, PacketType
-from trio_socketio.server import client as client_module
+from trio_socketio.server.limits import Limits
 
 from trio_socketio import ConnectionRefused, Disconnected, Server
 
@@ -400,7 +400,7 @@ async def test_a_client_whose_events_wait_is_not_read_until_handlers_have_caught
     peer = await start_lockstep(nursery, server)
     client = await peer.join()
     sent = []
-    most = client_module.MAX_WAITING_EVENTS * 2
+    most = Limits().waiting_events * 2
 
     async def send_all():
         for number in range(most):
@@ -409,7 +409,7 @@ async def test_a_client_whose_events_wait_is_not_read_until_handlers_have_caught
 
     nursery.start_soon(send_all)
     await wait_all_tasks_blocked()
-    assert client_module.MAX_WAITING_EVENTS <= len(sent) <= client_module.MAX_WAITING_EVENTS + 3
+    assert Limits().waiting_events <= len(sent) <= Limits().waiting_events + 3
     # Its pongs are not read either, and that is not its fault.
     await trio.sleep(60)
     assert done == []
@@ -431,7 +431,7 @@ async def test_call_in_a_handler_with_a_full_inbox_does_not_deadlock(autojump_cl
 
     async with serving(server) as peer:
         client = await peer.join()
-        for number in range(client_module.MAX_WAITING_EVENTS * 2):
+        for number in range(Limits().waiting_events * 2):
             await client.emit("work", number)
         question = await client.receive()
         await client.send(Packet(PacketType.ACK, "/", ["yes"], question.id))

@@ -1,6 +1,9 @@
 """Cancelling `serve` is the graceful shutdown: everyone is told, handlers get a grace period, nothing is left behind."""
 
 import logging
+import re
+import signal
+import sys
 from collections import Counter
 
 import h11
@@ -693,3 +696,192 @@ async def test_a_shutdown_after_any_number_of_scheduling_steps_leaves_nothing(au
             assert await running.shut_down() <= GRACE + 0.001
     assert ends.total() == 3
     await check_life(running, born, died, tasks)
+
+
+# The same from outside: a process, and a signal. What is promised must hold for the sockets of the system, too.
+
+SCRIPT = """
+import logging
+import signal
+import sys
+
+import trio
+
+from trio_socketio import Server
+from trio_socketio.program import run
+
+logging.basicConfig(level="INFO")
+server = Server(shutdown_grace=1.0)
+
+
+def say(word):
+    print(word, flush=True)
+
+
+@server.on("disconnect")
+async def bye(ctx, reason):
+    await trio.sleep(0.01)
+    say(reason)
+
+
+@server.on("hang")
+async def hang(ctx):
+    await ctx.emit("hangs")
+    try:
+        await trio.sleep_forever()
+    finally:
+        say("cancelled")
+
+
+@server.on("thread")
+async def thread(ctx):
+    await ctx.emit("hangs")
+    await trio.to_thread.run_sync(trio.run, trio.sleep, 60)
+
+
+@server.on("many")
+async def many(ctx):
+    for number in range(200):
+        ctx.emit_nowait("number", number, "x" * 10_000)
+    say("emitted")
+
+
+sys.exit(run(server, "127.0.0.1", 0, "on {url}"))
+"""
+
+PATIENCE = 20.0
+"""Seconds for a process to begin, on a slow machine; and for one to end that must do so within a second's grace."""
+
+
+class Process:
+    """The script above, its output, and how to reach it."""
+
+    def __init__(self, process, streams):
+        self.process = process
+        self._streams = streams
+        self._output = b""
+
+    async def read_until(self, word):
+        with trio.fail_after(PATIENCE):
+            while word not in self._output:
+                chunk = await self.process.stdout.receive_some()
+                assert chunk, (await self.process.stderr.receive_some()).decode()
+                self._output += chunk
+
+    async def meet(self):
+        await self.read_until(b"\n")
+        self.port = int(re.search(rb"on http://127\.0\.0\.1:(\d+)", self._output)[1])
+        self.peer = Peer(self.dial, host=f"127.0.0.1:{self.port}")
+
+    async def dial(self):
+        self._streams.append(await trio.open_tcp_stream("127.0.0.1", self.port))
+        return self._streams[-1]
+
+    async def end(self, number):
+        """Send a signal; return the status, the words on standard output, and what is on standard error."""
+        self.process.send_signal(number)
+        return await self.ended()
+
+    async def ended(self):
+        with trio.fail_after(PATIENCE):
+            errors, output = b"", self._output
+            async for chunk in self.process.stderr:
+                errors += chunk
+            async for chunk in self.process.stdout:
+                output += chunk
+            return await self.process.wait(), output.decode().splitlines()[1:], errors.decode()
+
+
+@pytest.fixture
+async def process():
+    streams = []
+    started = await trio.lowlevel.open_process([sys.executable, "-c", SCRIPT], stdout=-1, stderr=-1)
+    try:
+        found = Process(started, streams)
+        await found.meet()
+        yield found
+    finally:
+        with trio.CancelScope(shield=True):
+            for stream in streams:
+                await trio.aclose_forcefully(stream)
+            if started.poll() is None:
+                started.kill()
+            await started.wait()
+            await started.stdout.aclose()
+            await started.stderr.aclose()
+
+
+SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+
+
+@SIGNALS
+async def test_a_signal_tells_clients_of_both_transports_and_runs_their_disconnect_handlers(process, number):
+    websocket = await process.peer.join()
+    polling = await process.peer.join(transport="polling")
+    told = []
+    async with trio.open_nursery() as clients:
+
+        async def read():
+            told.append((await websocket.transport.expect_close()).code)
+
+        async def poll():
+            told.append((await polling.transport.get()).text)
+
+        clients.start_soon(read)
+        clients.start_soon(poll)
+        await trio.sleep(0.05)
+        status, words, errors = await process.end(number)
+    assert status == 0
+    assert sorted(told, key=str) == ["1", 1001]
+    assert words == [REASON] * 2
+    assert "Traceback" not in errors
+    with pytest.raises(OSError, match=r"refused|connect"):
+        await process.dial()
+
+
+async def test_what_waits_for_a_client_is_delivered_before_a_process_ends(process):
+    client = await process.peer.join()
+    await client.emit("many")
+    await process.read_until(b"emitted")  # 2 MB: more than the kernel takes while nobody reads
+    process.process.send_signal(signal.SIGTERM)
+    numbers = [(await client.event())[1] for _ in range(200)]
+    assert numbers == list(range(200))
+    assert (await client.transport.expect_close()).code == 1001
+    status, words, _ = await process.ended()
+    assert (status, words) == (0, ["emitted", REASON])
+
+
+@SIGNALS
+async def test_new_connections_are_refused_and_handlers_that_never_return_cancelled(process, number):
+    client = await process.peer.join()
+    await client.emit("hang")
+    assert await client.event() == ["hangs"]
+    process.process.send_signal(number)
+    assert (await client.transport.expect_close()).code == 1001
+    with pytest.raises(OSError, match=r"refused|connect"):
+        await process.dial()
+    status, words, errors = await process.ended()
+    assert (status, words) == (0, ["cancelled", REASON])
+    assert "Traceback" not in errors
+
+
+async def test_clients_that_do_not_read_and_pollers_that_stay_away_do_not_hold_up_the_end(process):
+    deaf = await process.peer.join()
+    await deaf.emit("many")
+    await process.read_until(b"emitted")
+    await process.peer.join(transport="polling")
+    status, words, errors = await process.end(signal.SIGTERM)
+    assert (status, words) == (0, ["emitted", REASON, REASON])
+    assert "shutting down: 2 sessions and" in errors
+
+
+@SIGNALS
+async def test_a_second_signal_ends_a_process_whose_handler_waits_for_a_thread(process, number):
+    client = await process.peer.join()
+    await client.emit("thread")
+    assert await client.event() == ["hangs"]
+    process.process.send_signal(number)
+    assert (await client.transport.expect_close()).code == 1001
+    status, _, errors = await process.end(number)
+    assert status == -number
+    assert "Traceback" not in errors

@@ -24,7 +24,7 @@ def _poller() -> None:
 
 def _heads() -> None:
     """Let h11 read every request."""
-    direct_http.read_head = lambda _data, _known: Unread.ODD
+    direct_http.read_head = lambda _data, _known, _most: Unread.ODD
 
 
 def _eager() -> None:
