@@ -65,6 +65,11 @@ class Buffer:
         return bool(self._polled) or self._offset != self._offset_before
 
     @property
+    def writing(self) -> bool:
+        """Whether the WebSocket has taken something and has not written it."""
+        return bool(self._taken)
+
+    @property
     def empty(self) -> bool:
         """Whether everything has been written."""
         return not self._queue and not self._taken and not self._polled

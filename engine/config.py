@@ -107,14 +107,14 @@ class EngineConfig:
 
     def __post_init__(self) -> None:
         for name in ("ping_interval", "ping_timeout", "upgrade_timeout"):
-            _check_seconds(name, getattr(self, name))
+            check_seconds(name, getattr(self, name))
         if self.ping_interval + self.ping_timeout > _LONGEST:
             raise ValueError(
                 f"ping_interval and ping_timeout are {self.ping_interval + self.ping_timeout:g} s together; "
                 f"JavaScript clients can wait {_LONGEST:.0f} s at most"
             )
         for name in ("max_payload", "max_buffered_bytes", "max_buffered_packets", "max_packets_per_poll"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         for name in ("allow_upgrades", "cors_credentials"):
             _check_flag(name, getattr(self, name))
         cookie = self.cookie
@@ -156,14 +156,26 @@ def normalise_origin(origin: str) -> str | None:
     return f"{scheme}://{host}:{int(port)}" if int(port) <= 65535 else None
 
 
-def _check_seconds(name: str, value: object) -> None:
+def check_seconds(name: str, value: object) -> None:
+    """See whether an option is a time that can work.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is too short or too long.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
     if not _SHORTEST <= value <= _LONGEST:
         raise ValueError(f"{name} is {value!r}; it must be from {_SHORTEST} to {_LONGEST:.0f} seconds")
 
 
-def _check_count(name: str, value: object) -> None:
+def check_count(name: str, value: object) -> None:
+    """See whether an option is a number of things that can work.
+
+    Raises:
+        TypeError: It is no whole number.
+        ValueError: It is below 1.
+    """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
     if value < 1:

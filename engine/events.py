@@ -39,6 +39,8 @@ class ProbeFailed:
 
     detail: str
     """What went wrong, as a sentence for the log."""
+    limit: str | None = None
+    """The option whose bound was reached, if that is what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Closed:
     reason: CloseReason
     detail: str
     """What happened, as a sentence for the log."""
+    limit: str | None = None
+    """The option whose bound was reached, if that is what happened."""
 
 
 Event = Message | Upgraded | ProbeFailed | Conflict | Closed

@@ -387,6 +387,8 @@ class Reject:
     cors: Headers = ()
     log: str | None = None
     """What was wrong, as a sentence for the log; the client is told no more than `message`."""
+    limit: str | None = None
+    """The option whose bound was reached, if that is why."""
 
     @property
     def body(self) -> bytes:

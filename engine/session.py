@@ -221,6 +221,19 @@ class Session:
         """Whether a message may leave through the WebSocket at once: it is the transport in use, and nothing waits before it."""
         return self.state is State.WEBSOCKET and not self._buffer.packets and not self._control
 
+    def prompt(self, outbound: Outbound) -> bool:
+        """Whether a message would leave together with what is queued, with nothing unread before it.
+
+        For a WebSocket that is when all that it has taken is written; for polling when a GET waits, and its answer has room.
+        """
+        buffer = self._buffer
+        if not buffer.fits(outbound) or buffer.lent:
+            return False
+        if self.state is State.WEBSOCKET:
+            return not buffer.writing
+        room = not buffer.packets or buffer.packets + len(outbound.frames) <= self._config.max_packets_per_poll
+        return self._poll is Poll.WAITING and not self.ended and room
+
     @property
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest; None once the session is closed."""
@@ -355,9 +368,11 @@ class Session:
         if self.ended:
             return _NOTHING
         if not self._buffer.fits(outbound):
+            full = self.buffered_packets + len(outbound.frames) > self._config.max_buffered_packets
             return self._end(
                 CloseReason.FORCED_CLOSE,
                 f"the client reads too slowly: {self.buffered_bytes} bytes in {self.buffered_packets} packets wait for it",
+                "max_buffered_packets" if full else "max_buffered_bytes",
             )
         self._buffer.put(outbound)
         return _NOTHING
@@ -412,7 +427,7 @@ class Session:
             self._hold_until = None
             self._poll = Poll.NOOP
         if self._upgrade_by is not None and now >= self._upgrade_by:
-            return self._drop_candidate(f"no upgrade within {self._config.upgrade_timeout:g} s")
+            return self._drop_candidate(f"no upgrade within {self._config.upgrade_timeout:g} s", "upgrade_timeout")
         return _NOTHING
 
     def ping(self, now: float) -> Outbound | None:
@@ -542,20 +557,20 @@ class Session:
     def _conflict(self, detail: str) -> Sequence[Event]:
         return (Conflict(), *self.abort(CloseReason.PARSE_ERROR, detail))
 
-    def _drop_candidate(self, detail: str) -> Sequence[Event]:
+    def _drop_candidate(self, detail: str, limit: str | None = None) -> Sequence[Event]:
         self.state = State.POLLING
         self._upgrade_by = None
         self._control = ()
         if self._poll is Poll.HELD:
             self._poll = Poll.WAITING
             self._hold_until = None
-        return (ProbeFailed(detail),)
+        return (ProbeFailed(detail, limit),)
 
-    def _end(self, reason: CloseReason, detail: str) -> Sequence[Event]:
+    def _end(self, reason: CloseReason, detail: str, limit: str | None = None) -> Sequence[Event]:
         probing = self.state in (State.ATTACHED, State.PROBED)
         self._settle()
         self._drop()
-        closed = Closed(reason, detail)
+        closed = Closed(reason, detail, limit)
         return (ProbeFailed("the session closed while the WebSocket probed"), closed) if probing else (closed,)
 
     def _settle(self) -> None:

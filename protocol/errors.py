@@ -28,12 +28,14 @@ class DecodeError(ProtocolError):
     Args:
         message: A sentence without a full stop.
         position: Where in the frame it went wrong, counted in characters, or None when no place is to blame.
+        limit: The name of the bound that the packet exceeds, if that is what is wrong with it.
     """
 
-    def __init__(self, message: str, position: int | None = None) -> None:
-        super().__init__(message, position)  # both in `args`, so that the error survives pickling
+    def __init__(self, message: str, position: int | None = None, limit: str | None = None) -> None:
+        super().__init__(message, position, limit)  # all in `args`, so that the error survives pickling
         self.message = message
         self.position = position
+        self.limit = limit
 
     def __str__(self) -> str:
         return self.message if self.position is None else f"{self.message} at position {self.position}"

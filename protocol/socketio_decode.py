@@ -67,6 +67,11 @@ class Decoder:
         """Whether attachments are missing, so that the next frame must be binary."""
         return self._incomplete is not None
 
+    @property
+    def incomplete(self) -> object:
+        """What stands for the packet whose attachments are missing, the same as long as they are; None if none are."""
+        return self._incomplete
+
     def feed(self, frame: str | bytes) -> Packet | None:
         """Take the next frame.
 
@@ -126,7 +131,7 @@ class Decoder:
         position = 1
         count = 0
         if packet_type is rule.binary:
-            count, position = _number(frame, 1, self._max_attachments, "number of attachments")
+            count, position = _number(frame, 1, self._max_attachments, "number of attachments", "max_attachments")
             if not frame.startswith("-", position):
                 raise DecodeError("A hyphen must follow the number of attachments", position)
             position += 1
@@ -179,7 +184,8 @@ class Decoder:
         self._room -= len(attachment)
         if self._room < 0:
             self._incomplete = None
-            raise DecodeError(f"The attachments of a packet have more than {self._max_attachment_bytes} bytes")
+            detail = f"The attachments of a packet have more than {self._max_attachment_bytes} bytes"
+            raise DecodeError(detail, limit="max_payload")
         if self._missing:
             return None
         self._incomplete = None
@@ -187,7 +193,7 @@ class Decoder:
         return packet
 
 
-def _number(frame: str, start: int, limit: int, what: str) -> tuple[int, int]:
+def _number(frame: str, start: int, limit: int, what: str, bound: str | None = None) -> tuple[int, int]:
     """Read the ASCII digits at a position; return their value and where they end."""
     match = _DIGITS.match(frame, start)
     if match is None:
@@ -195,5 +201,5 @@ def _number(frame: str, start: int, limit: int, what: str) -> tuple[int, int]:
     digits = match[0]
     number = int(digits) if len(digits) <= MAX_ID_DIGITS else MAX_ACK_ID + 1
     if number > limit:
-        raise DecodeError(f"The {what} is larger than {limit}", start)
+        raise DecodeError(f"The {what} is larger than {limit}", start, bound)
     return number, start + len(digits)

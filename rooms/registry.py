@@ -4,7 +4,7 @@ Joining and leaving cost the same however many sockets and rooms there are; sele
 and exclusions. Rooms and members keep the order of joining.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, KeysView, Sequence
 
 from trio_socketio.rooms.audience import Audience
 
@@ -81,6 +81,14 @@ class RoomRegistry:
         """Return the rooms of a socket, its own sid first; none if it is not registered."""
         rooms = self._sids.get(sid)
         return [] if rooms is None else [sid, *rooms]
+
+    def joined(self, sid: str) -> KeysView[str]:
+        """Return a view of the rooms that a registered socket has joined, its own sid aside.
+
+        Raises:
+            KeyError: No such sid is registered.
+        """
+        return self._sids[sid].keys()
 
     def sids(self) -> list[str]:
         """Return every registered sid."""

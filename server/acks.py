@@ -20,17 +20,27 @@ class Pending(Protocol):
         ...
 
 
+class Debtor(Protocol):
+    """Who owes the acknowledgements."""
+
+    def reached(self, limit: str, message: str, *args: object) -> None:
+        """It owes too many."""
+        ...
+
+
 class AckTable:
     """Who waits for which ack id of one socket. Ids count up from 0 and are never used again.
 
     Args:
         limit: How many may be owed at once.
+        debtor: Who owes them.
     """
 
-    __slots__ = ("_limit", "_next", "_pending")
+    __slots__ = ("_debtor", "_limit", "_next", "_pending")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, debtor: Debtor) -> None:
         self._limit = limit
+        self._debtor = debtor
         self._next = 0
         self._pending: dict[int, Pending] = {}
 
@@ -44,6 +54,7 @@ class AckTable:
             TooManyAcks: The client owes as many as it may.
         """
         if len(self._pending) >= self._limit:
+            self._debtor.reached("max_pending_acks", "a client owes %d acknowledgements already", len(self._pending))
             raise TooManyAcks(
                 f"the client owes {len(self._pending)} acknowledgements, the most that max_pending_acks allows"
             )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import trio
 from trio_socketio.engine.config import AllowedOrigins, CookieAttributes, EngineConfig, Transport
@@ -22,6 +22,7 @@ from trio_socketio.server.emitter import Emitter
 from trio_socketio.server.handlers import Function, HandlerTable
 from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.http import HTTPHandler, not_found
+from trio_socketio.server.limits import Addresses, Limits, RateLimit
 from trio_socketio.server.namespace import Namespace
 from trio_socketio.server.net import listener
 from trio_socketio.server.net.live import Consumer
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from trio_socketio.server.service import Service
 
 logger = logging.getLogger("trio_socketio.server")
+
+DEFAULT_LIMITS: Final = Limits()
 
 F = TypeVar("F", bound=Function)
 
@@ -57,8 +60,14 @@ class Options:
     concurrent: bool
     trace: Trace | None
     json: JSONCodec
+    limits: Limits
+    rate_limit: RateLimit | None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.limits, Limits):
+            raise TypeError(f"limits are Limits(...), not {self.limits!r}")
+        if not isinstance(self.rate_limit, RateLimit | None):
+            raise TypeError(f"rate_limit is a RateLimit(...) or None, not {self.rate_limit!r}")
         for name in ("connect_timeout", "shutdown_grace"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is a number of seconds above 0, not {getattr(self, name)!r}")
@@ -108,6 +117,8 @@ class Server(Emitter):
             not block. Frames hold whatever clients send, tokens included: mind where you keep them.
         json: The library for the payloads of events and acknowledgements: ``"json"``, ``"orjson"`` or ``"msgspec"`` (optional
             extras), or an object with ``dumps`` and ``loads``. It changes the speed and nothing else.
+        limits: Bounds of HTTP connections, of rooms, namespaces, names and more, each with a default.
+        rate_limit: How many events a socket may send per second; None for no limit.
 
     Raises:
         ValueError: An option's value makes no sense.
@@ -147,6 +158,8 @@ class Server(Emitter):
         concurrent: bool = False,
         trace: Trace | None = None,
         json: str | JSONLibrary = "json",
+        limits: Limits = DEFAULT_LIMITS,
+        rate_limit: RateLimit | None = None,
     ) -> None:
         self.config = EngineConfig(
             ping_interval=ping_interval,
@@ -178,9 +191,13 @@ class Server(Emitter):
             concurrent=concurrent,
             trace=trace,
             json=json_codec(json),
+            limits=limits,
+            rate_limit=rate_limit,
         )
         self.sessions: dict[str, Live] = {}
         """The Engine.IO sessions, by their sids."""
+        self.addresses = None if limits.sessions_per_address is None else Addresses()
+        """How many sessions each address has, if anybody wants to know."""
         self.services: list[Service] = []
         """The calls of `serve` and its relatives that are under way."""
         self.pace = Pace()

@@ -15,6 +15,7 @@ from trio_socketio.protocol.errors import DecodeError
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.server import dispatch
 from trio_socketio.server.handshake import Handshake
+from trio_socketio.server.limits import Bucket
 from trio_socketio.server.socket import CLIENT_DISCONNECT, Socket
 from trio_socketio.server.stage import Stage
 
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trio_socketio.sockets")
 
-MAX_WAITING_EVENTS: Final = 256
-"""Events of one client that may wait for their handlers before the server stops reading it, so that TCP pushes back."""
-MAX_WAITING_WHILE_CALLED: Final = 4096
-"""The same while a handler awaits an acknowledgement of that client, which only reading on can bring."""
+WHILE_CALLED: Final = 16
+"""How many times as many events may wait while a handler awaits an acknowledgement, which only reading on can bring."""
 
 
 def new_sid() -> str:
@@ -39,12 +38,16 @@ class Client:
     """One connection as Socket.IO sees it. The session hands it messages; it hands packets to its sockets."""
 
     __slots__ = (
+        "_awaited",
+        "_buckets",
         "_calls",
         "_connect_by",
         "_decoder",
         "_deserted",
         "_ended",
+        "_most_waiting",
         "_room",
+        "_told",
         "handshake",
         "held_back",
         "live",
@@ -60,10 +63,14 @@ class Client:
         self.sockets: dict[str, Socket] = {}
         """The sockets that are connecting or connected, by namespace."""
         self._decoder = socketio.Decoder(server.options.max_attachments, server.config.max_payload, server.options.json)
-        self._deserted: frozenset[str] = frozenset()
-        # The server ended or refused these: what is still under way for them is no fault.
+        self._deserted: tuple[str, ...] = ()
+        # The server ended or refused these of late: what is still under way for them is no fault.
         self._ended = False
         self._connect_by: float | None = now + server.options.connect_timeout
+        self._awaited: tuple[object, float] | None = None  # the packet that misses attachments, and until when it may
+        self._buckets: dict[str, Bucket] | None = None  # by namespace, so that who rejoins has none that is full
+        self._told: tuple[str, ...] = ()  # the limits that it has reached, as the log knows
+        self._most_waiting = server.options.limits.waiting_events
         self._calls = 0
         self._room: trio.Event | None = None  # what `ready` waits for
         self.waiting = 0
@@ -80,9 +87,11 @@ class Client:
         try:
             packet = self._decoder.feed(frame)
         except DecodeError as error:
-            self._violation(str(error))
+            self._violation(str(error), error.limit)
             return
         if packet is None:
+            if self._awaited is None:
+                self._await_attachments()
             return
         self.server.tally.packets_in += 1
         if packet.type is _EVENT:
@@ -93,20 +102,32 @@ class Client:
     def _connect(self, packet: socketio.Packet) -> None:
         name = packet.namespace
         if name in self.sockets:
-            self._violation(f"a second CONNECT to {name!r}")
+            self._violation(f"a second CONNECT to {name!r:.100}")
+            return
+        limits = self.server.options.limits
+        if len(name) > limits.name_length:
+            self._turn_away(name, "Invalid namespace")
+            self.reached("name_length", "rejected: the namespace %.100r has %d characters", name, len(name))
             return
         found = self.server.find_namespace(name)
         if found is None:
-            self.send_packet(socketio.Packet(PacketType.CONNECT_ERROR, name, {"message": "Invalid namespace"}))
-            self.server.tally.refusals["invalid namespace"] += 1
+            self._turn_away(name, "Invalid namespace")
             logger.info("rejected: nobody serves the namespace %.100r", name)
+            return
+        if len(self.sockets) >= limits.namespaces:
+            self._turn_away(name, "Too many namespaces")
+            self.reached("namespaces", "rejected from %.100r: the client is in %d namespaces", name, len(self.sockets))
             return
         routes, match = found
         if name in self._deserted:
-            self._deserted -= {name}
-        socket = Socket(new_sid(), self, routes, name, match, packet.data)
+            self._deserted = tuple(other for other in self._deserted if other != name)
+        socket = Socket(new_sid(), self, routes, name, match, packet.data, self._bucket(name))
         self.sockets[name] = socket
         socket.lane.submit(partial(dispatch.handle_connect, socket, packet.data))
+
+    def _turn_away(self, namespace: str, message: str) -> None:
+        self.send_packet(socketio.Packet(PacketType.CONNECT_ERROR, namespace, {"message": message}))
+        self.server.tally.refusals[message.lower()] += 1
 
     def _disconnect(self, packet: socketio.Packet) -> None:
         socket = self._find(packet)
@@ -119,11 +140,22 @@ class Client:
             return
         server = self.server
         server.tally.events_in += 1
+        begin = None
+        if socket.bucket is not None:
+            begin = self._ration(socket.bucket)
+            if self._ended:
+                return
         name, *arguments = packet.data
         event = name if type(name) is str else str(name)
-        handler = socket.routes.handlers.find(event)
+        handlers = socket.routes.handlers
+        handler = handlers.find(event)
         if handler is None:
             logger.debug("no handler for the event %.100r in %s", event, socket.namespace)
+            return
+        if handler is handlers.catch_all and len(event) > server.options.limits.name_length:
+            self.reached(
+                "name_length", "an event in %s whose name has %d characters was dropped", socket.namespace, len(event)
+            )
             return
         if not handler.least <= len(arguments) + 1 <= handler.most:
             logger.warning(
@@ -131,6 +163,8 @@ class Client:
             )
             return
         job = partial(dispatch.handle_event, socket, handler, event, arguments, packet.id)
+        if begin is not None:
+            job = partial(dispatch.run_later, socket, begin, job)
         if (handler.concurrent or server.options.concurrent) and socket.stage is Stage.CONNECTED:
             socket.lane.submit_concurrent(job)
         else:
@@ -151,12 +185,56 @@ class Client:
         """Return the socket that a packet is for, or None if it has left; if there never was one, the peer is at fault."""
         socket = self.sockets.get(packet.namespace)
         if socket is None and packet.namespace not in self._deserted:
-            self._violation(f"a {packet.type.name} packet for {packet.namespace!r}, which was not joined")
+            self._violation(f"a {packet.type.name} packet for {packet.namespace!r:.100}, which was not joined")
         return socket
 
-    def _violation(self, detail: str) -> None:
+    def _violation(self, detail: str, limit: str | None = None) -> None:
         self._ended = True
-        self.live.violate(detail)
+        self.live.violate(detail, limit)
+
+    # The rate of events.
+
+    def _bucket(self, namespace: str) -> Bucket | None:
+        """Return what limits the rate of a new socket: who has left and comes back has no more than what is left."""
+        rate = self.server.options.rate_limit
+        if rate is None:
+            return None
+        now = trio.current_time()
+        buckets = {name: bucket for name, bucket in (self._buckets or {}).items() if not bucket.full(now)}
+        while len(buckets) >= self.server.options.limits.namespaces:
+            del buckets[next(iter(buckets))]
+        self._buckets = buckets
+        return buckets.setdefault(namespace, Bucket(rate, now))
+
+    def _ration(self, bucket: Bucket) -> float | None:
+        """Return when an event may be handled, or None for now. It may cost the client its session."""
+        now = trio.current_time()
+        begin = bucket.take(now)
+        rate = self.server.options.rate_limit
+        if begin <= now or rate is None:
+            return None
+        detail = f"more than {rate.events_per_second:g} events per second, {rate.burst} at once"
+        if rate.close:
+            self.live.close(CloseReason.FORCED_CLOSE, detail, "rate_limit")
+        else:
+            self.reached("rate_limit", "a client from %s is held back: %s", self.handshake.address, detail)
+        return begin
+
+    # Limits.
+
+    def reached(self, limit: str, message: str, *args: object) -> None:
+        """Count that a limit was reached; the log is told once for each session, for a client may do it again and again.
+
+        Args:
+            limit: The name of the option.
+            message: What happened, without anything of a payload.
+            *args: What belongs into it.
+        """
+        if limit in self._told:
+            self.server.tally.limits[limit] += 1
+        else:
+            self._told += (limit,)
+            self.server.tally.reached(limit, message, *args)
 
     # Out.
 
@@ -184,7 +262,8 @@ class Client:
         if self.sockets.get(socket.namespace) is socket:
             del self.sockets[socket.namespace]
         if by_server:
-            self._deserted |= {socket.namespace}
+            most = self.server.options.limits.namespaces
+            self._deserted = (*self._deserted[1 - most :], socket.namespace) if most > 1 else (socket.namespace,)
 
     def closed(self, reason: CloseReason) -> None:
         """The session has ended: every socket leaves."""
@@ -197,28 +276,60 @@ class Client:
 
     @property
     def next_deadline(self) -> float | None:
-        """Until when the client must have joined a namespace; None once it has."""
-        return None if self._ended else self._connect_by
+        """Until when the client must have joined a namespace, or sent what it has announced; None if it owes neither."""
+        if self._ended:
+            return None
+        if self._awaited is None:
+            return self._connect_by
+        complete_by = self._awaited[1]
+        return complete_by if self._connect_by is None else min(complete_by, self._connect_by)
 
     def tick(self, now: float) -> None:
-        """Close the connection of a client that joins no namespace in time."""
+        """Close the connection of a client that joins no namespace in time, or leaves a packet unfinished."""
+        if self._awaited is not None and now >= self._awaited[1]:
+            self._check_attachments()
         if self._ended or self._connect_by is None or now < self._connect_by:
             return
         timeout = self.server.options.connect_timeout
         if self.sockets:
             self._connect_by = now + timeout  # its connect handler still decides, which is not the client's fault
         else:
-            self.live.close(CloseReason.FORCED_CLOSE, f"no namespace joined within {timeout:g} s")
+            self.live.close(CloseReason.FORCED_CLOSE, f"no namespace joined within {timeout:g} s", "connect_timeout")
+
+    def _await_attachments(self) -> None:
+        """Look in some time whether the attachments that have been announced have come."""
+        complete_by = trio.current_time() + self.server.options.limits.attachment_timeout
+        self._awaited = self._decoder.incomplete, complete_by
+        self.live.schedule()
+
+    def _check_attachments(self) -> None:
+        """See whether the packet whose attachments were missing a while ago is complete; another one may be incomplete now."""
+        incomplete, awaited = self._decoder.incomplete, self._awaited
+        self._awaited = None
+        if incomplete is None or self._ended:
+            return
+        if awaited is not None and awaited[0] is incomplete and not self.full:
+            timeout = self.server.options.limits.attachment_timeout
+            self._violation(f"attachments have not come within {timeout:g} s", "attachment_timeout")
+        else:
+            self._await_attachments()
 
     @property
     def full(self) -> bool:
         """Whether so many events wait for their handlers that no more should be read."""
-        if self.waiting <= MAX_WAITING_EVENTS or self._ended:
+        if self.waiting <= self._most_waiting or self._ended:
             return False
-        return not self._calls or self.waiting > MAX_WAITING_WHILE_CALLED
+        return not self._calls or self.waiting > self._most_waiting * WHILE_CALLED
 
     async def ready(self) -> None:
         """Wait until there is room for more events."""
+        if self.full:
+            self.reached(
+                "waiting_events",
+                "a client from %s is held back: %d of its events wait for their handlers",
+                self.handshake.address,
+                self.waiting,
+            )
         while self.full:
             if self._room is None:
                 self._room = trio.Event()

@@ -70,6 +70,7 @@ class Emitter(ABC):
         include_self: bool = True,
         skip_sid: Names | None = None,
         callback: Callable[..., Any] | None = None,
+        volatile: bool = False,
         ignore_queue: bool = False,  # noqa: ARG002  # acts in a cluster only
     ) -> int:
         """Send an event to clients (Socket.IO protocol, "EVENT").
@@ -92,6 +93,8 @@ class Emitter(ABC):
             include_self: Whether the current connection may be among the recipients.
             skip_sid: One or several sids to leave out.
             callback: Called once for each client that acknowledges, with the arguments of its acknowledgement.
+            volatile: Leave out the clients to which it cannot leave at once, because they have not read what was sent before
+                or have no GET pending. The call never waits then.
             ignore_queue: Act on the connections of this process only.
 
         Returns:
@@ -111,6 +114,7 @@ class Emitter(ABC):
             and callback is None
             and not broadcast
             and include_self
+            and not volatile
             and (socket := self._self()) is not None
         ):
             outbound = _message(event, args, socket.namespace, socket.server.options.json, patient=True)
@@ -125,7 +129,17 @@ class Emitter(ABC):
             server.tally.events_out += recipients
         else:
             queue = self._prepare(
-                event, args, namespace, to, room, broadcast, include_self, skip_sid, callback, patient=True
+                event,
+                args,
+                namespace,
+                to,
+                room,
+                broadcast,
+                include_self,
+                skip_sid,
+                callback,
+                patient=not volatile,
+                volatile=volatile,
             )
             await trio.lowlevel.checkpoint_if_cancelled()
             server = self.server
@@ -149,6 +163,7 @@ class Emitter(ABC):
         include_self: bool = True,
         skip_sid: Names | None = None,
         callback: Callable[..., Any] | None = None,
+        volatile: bool = False,
         ignore_queue: bool = False,  # noqa: ARG002  # acts in a cluster only
     ) -> int:
         """Send an event to clients without waiting: the synchronous twin of `emit`.
@@ -156,7 +171,17 @@ class Emitter(ABC):
         A client whose buffer overflows is disconnected as too slow, even if it is the only recipient.
         """
         queue = self._prepare(
-            event, args, namespace, to, room, broadcast, include_self, skip_sid, callback, patient=False
+            event,
+            args,
+            namespace,
+            to,
+            room,
+            broadcast,
+            include_self,
+            skip_sid,
+            callback,
+            patient=False,
+            volatile=volatile,
         )
         return queue().recipients
 
@@ -172,6 +197,7 @@ class Emitter(ABC):
         include_self: bool = True,
         skip_sid: Names | None = None,
         callback: Callable[..., Any] | None = None,
+        volatile: bool = False,
         ignore_queue: bool = False,
     ) -> int:
         """Emit the event ``message``, or ``json`` with ``json=True``; everything else is as in `emit`."""
@@ -185,6 +211,7 @@ class Emitter(ABC):
             include_self=include_self,
             skip_sid=skip_sid,
             callback=callback,
+            volatile=volatile,
             ignore_queue=ignore_queue,
         )
 
@@ -276,7 +303,8 @@ class Emitter(ABC):
 
         Raises:
             NotConnected: Nobody has that sid.
-            ValueError: A room's name is empty, or is the sid of another client, whose private packets it would get.
+            ValueError: A room's name is empty or too long, or is the sid of another client, whose private packets it would get.
+            TooManyRooms: The client would be in too many rooms; none was joined.
         """
         target, rooms, socket = self._room_call(room, sid, namespace)
         adapter = self.server.find_adapter(target)
@@ -412,6 +440,7 @@ class Emitter(ABC):
         callback: Callable[..., Any] | None,
         *,
         patient: bool,
+        volatile: bool,
     ) -> Callable[[], Queued]:
         """Do everything that can fail, and return what queues the packet."""
         _check_in_trio()
@@ -432,6 +461,10 @@ class Emitter(ABC):
             outbound = _message(event, args, audience.namespace, self.server.options.json, patient=patient)
 
             def queue() -> Queued:
+                if volatile:
+                    return self._queued(
+                        sum([socket.send_volatile(outbound) for socket in sockets]), sockets, patient=False
+                    )
                 return self._queued(sum([socket.send(outbound) for socket in sockets]), sockets, patient=patient)
 
             return queue
@@ -445,7 +478,13 @@ class Emitter(ABC):
             count = 0
             for socket in sockets:
                 ack_id = socket.acks.register(Callback(socket, handler, here))
-                count += socket.send(Outbound.message(template.frames(ack_id), patient=patient))
+                outbound = Outbound.message(template.frames(ack_id), patient=patient)
+                if not volatile:
+                    count += socket.send(outbound)
+                elif socket.send_volatile(outbound):
+                    count += 1
+                else:
+                    socket.acks.forget(ack_id)  # nobody will use it
             return self._queued(count, sockets, patient=patient)
 
         return queue_with_ids

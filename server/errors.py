@@ -8,7 +8,8 @@
     ├── NotConnected             also a LookupError: a sid that nobody has
     ├── Disconnected             the client left before it answered
     ├── AckTimeout               also a TimeoutError: the client did not answer in time
-    └── TooManyAcks              the client owes too many acknowledgements already
+    ├── TooManyAcks              the client owes too many acknowledgements already
+    └── TooManyRooms             the client is in too many rooms already
 """
 
 from trio_socketio.protocol.errors import SocketIOError
@@ -43,3 +44,7 @@ class AckTimeout(SocketIOError, TimeoutError):  # noqa: N818  # the counterpart 
 
 class TooManyAcks(SocketIOError):  # noqa: N818  # reads as what it says
     """The client owes ``max_pending_acks`` acknowledgements already; nothing was sent."""
+
+
+class TooManyRooms(SocketIOError):  # noqa: N818  # reads as what it says
+    """The client would be in more rooms than `Limits.rooms`; none was joined."""

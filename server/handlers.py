@@ -106,10 +106,12 @@ class Handler:
 class HandlerTable:
     """The handlers of one namespace."""
 
-    __slots__ = ("_events", "connect", "disconnect", "error", "middleware")
+    __slots__ = ("_events", "catch_all", "connect", "disconnect", "error", "middleware")
 
     def __init__(self) -> None:
         self._events: dict[str, Handler] = {}
+        self.catch_all: Handler | None = None
+        """The handler of the events that have none of their own."""
         self.connect: Handler | None = None
         self.disconnect: Handler | None = None
         self.error: Handler | None = None
@@ -138,11 +140,13 @@ class HandlerTable:
         elif event in RESERVED_EVENTS:
             raise ValueError(f"{event!r} is a name that the protocol keeps for itself: no client can send it")
         else:
-            self._events[event] = Handler.of(function, Kind.EVENT, concurrent=concurrent)
+            handler = self._events[event] = Handler.of(function, Kind.EVENT, concurrent=concurrent)
+            if event == CATCH_ALL:
+                self.catch_all = handler
 
     def find(self, event: str) -> Handler | None:
         """Return the handler of an event: the one of that name, then the catch-all, then None."""
-        return self._events.get(event) or self._events.get(CATCH_ALL)
+        return self._events.get(event) or self.catch_all
 
 
 def _name(function: Function) -> str:

@@ -19,9 +19,10 @@ from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.server import dispatch
 from trio_socketio.server.acks import AckTable
-from trio_socketio.server.errors import ConnectionRefused
+from trio_socketio.server.errors import ConnectionRefused, TooManyRooms
 from trio_socketio.server.handlers import Handler
 from trio_socketio.server.handshake import Handshake
+from trio_socketio.server.limits import Bucket
 from trio_socketio.server.stage import Stage
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Socket:
         "_rooms",
         "acks",
         "auth",
+        "bucket",
         "client",
         "data",
         "lane",
@@ -58,7 +60,14 @@ class Socket:
     )
 
     def __init__(
-        self, sid: str, client: "Client", routes: "Namespace", namespace: str, match: re.Match[str] | None, auth: JSON
+        self,
+        sid: str,
+        client: "Client",
+        routes: "Namespace",
+        namespace: str,
+        match: re.Match[str] | None,
+        auth: JSON,
+        bucket: Bucket | None = None,
     ) -> None:
         self.sid = sid
         self.client = client
@@ -67,10 +76,12 @@ class Socket:
         self.namespace = namespace
         self.match = match
         self.auth = auth
+        self.bucket = bucket
+        """What limits the rate of its events."""
         self.data: dict[Any, Any] = {}
         self.stage = Stage.CONNECTING
         self.rejected = False
-        self.acks = AckTable(client.server.options.max_pending_acks)
+        self.acks = AckTable(client.server.options.max_pending_acks, client)
         self._disconnected: trio.Event | None = None  # as long as nobody has asked for it
         self.lane = dispatch.Lane(client.live.service, client)
         self._held: list[Outbound] = []
@@ -102,12 +113,39 @@ class Socket:
     # Rooms.
 
     def join(self, rooms: Iterable[str]) -> None:
-        """Join rooms; a socket that has left joins nothing."""
+        """Join rooms; a socket that has left joins nothing.
+
+        Raises:
+            ValueError: A name is too long; nothing was joined.
+            TooManyRooms: The socket would be in too many; nothing was joined.
+        """
+        if self.stage not in (Stage.CONNECTING, Stage.CONNECTED):
+            return
+        rooms = [room for room in rooms if room != self.sid]
+        self._check_rooms(rooms)
         if self.stage is Stage.CONNECTED:
             for room in rooms:
                 self.server.adapter(self.namespace).registry.join(self.sid, room)
-        elif self.stage is Stage.CONNECTING:
-            self._rooms.update(dict.fromkeys(room for room in rooms if room != self.sid))
+        else:
+            self._rooms.update(dict.fromkeys(rooms))
+
+    def _check_rooms(self, rooms: Sequence[str]) -> None:
+        limits = self.server.options.limits
+        longest = max(map(len, rooms), default=0)
+        if longest > limits.name_length:
+            self.client.reached("name_length", "a room whose name has %d characters was not joined", longest)
+            raise ValueError(
+                f"a room's name has {longest} characters, and {limits.name_length} are allowed: Limits(name_length=...)"
+            )
+        if self.stage is Stage.CONNECTED:
+            joined = self.server.adapter(self.namespace).registry.joined(self.sid)
+        else:
+            joined = self._rooms.keys()
+        if len(joined) + len(rooms) > limits.rooms and len(joined | set(rooms)) > limits.rooms:
+            self.client.reached("rooms", "a client in %s may not join more than %d rooms", self.namespace, limits.rooms)
+            raise TooManyRooms(
+                f"the client is in {len(joined)} rooms, and {limits.rooms} are allowed: Limits(rooms=...)"
+            )
 
     def leave(self, rooms: Iterable[str]) -> None:
         """Leave rooms; a socket that has left keeps showing those it had."""
@@ -132,6 +170,13 @@ class Socket:
         if self.stage is Stage.CONNECTING:
             self._held.append(outbound)
             return True
+        return False
+
+    def send_volatile(self, outbound: Outbound) -> bool:
+        """Send a packet if it can leave at once, which it cannot before CONNECT; otherwise drop it."""
+        if self.stage is Stage.CONNECTED:
+            return self.client.live.send_volatile(outbound)
+        self.server.tally.events_dropped += 1
         return False
 
     def acknowledge(self, ack_id: int, result: JSON) -> None:

@@ -1,10 +1,13 @@
 """What a server has done and holds, as numbers."""
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING, TypedDict
 
 if TYPE_CHECKING:
     from trio_socketio.server.app import Server
+
+logger = logging.getLogger("trio_socketio.limits")
 
 
 class Tally:
@@ -13,8 +16,10 @@ class Tally:
     __slots__ = (
         "closes",
         "disconnects",
+        "events_dropped",
         "events_in",
         "events_out",
+        "limits",
         "packets_in",
         "packets_out",
         "refusals",
@@ -26,10 +31,23 @@ class Tally:
         self.packets_out = 0
         self.events_in = 0
         self.events_out = 0
+        self.events_dropped = 0
         self.unknown_acks = 0
         self.refusals: Counter[str] = Counter()
         self.closes: Counter[str] = Counter()
         self.disconnects: Counter[str] = Counter()
+        self.limits: Counter[str] = Counter()
+
+    def reached(self, limit: str, message: str, *args: object) -> None:
+        """Count that a limit was reached, and say so in the log.
+
+        Args:
+            limit: The name of the option.
+            message: What happened, without anything of a payload.
+            *args: What belongs into it.
+        """
+        self.limits[limit] += 1
+        logger.info(message, *args, extra={"limit": limit})
 
 
 class Stats(TypedDict):
@@ -53,6 +71,8 @@ class Stats(TypedDict):
     """Events received since the start."""
     events_out: int
     """Events queued since the start, one for each recipient."""
+    events_dropped: int
+    """Volatile events dropped since the start, because they could not leave at once, one for each recipient."""
     unknown_acks: int
     """Acknowledgements that nobody waited for: repeated, late or forged."""
     refusals: dict[str, int]
@@ -61,6 +81,8 @@ class Stats(TypedDict):
     """Ended sessions by reason, since the start."""
     disconnects: dict[str, int]
     """Sockets that have left their namespaces by reason, since the start."""
+    limits: dict[str, int]
+    """How often each limit was reached, by the name of its option, since the start."""
 
 
 def snapshot(server: "Server") -> Stats:
@@ -77,8 +99,10 @@ def snapshot(server: "Server") -> Stats:
         packets_out=tally.packets_out,
         events_in=tally.events_in,
         events_out=tally.events_out,
+        events_dropped=tally.events_dropped,
         unknown_acks=tally.unknown_acks,
         refusals=dict(tally.refusals),
         closes=dict(tally.closes),
         disconnects=dict(tally.disconnects),
+        limits=dict(tally.limits),
     )

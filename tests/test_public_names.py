@@ -8,8 +8,8 @@ import pytest
 PUBLIC = {
     "trio_socketio": """
         AckTimeout CloseReason ConnectionRefused Context DecodeError Disconnected EncodeError HTTPRequest HTTPResponse
-        Handshake Namespace NotConnected ProtocolError Request Sender Server SocketIOError Stats StaticFiles TooManyAcks
-        TracedFrame Transport
+        Handshake Limits Namespace NotConnected ProtocolError RateLimit Request Sender Server SocketIOError Stats StaticFiles
+        TooManyAcks TooManyRooms TracedFrame Transport
         call call_all close_room current_context disconnect emit emit_nowait join_room leave_room rooms send
     """,
     "trio_socketio.protocol": """

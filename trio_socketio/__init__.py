@@ -45,10 +45,13 @@ from trio_socketio.server.errors import ConnectionRefused as ConnectionRefused
 from trio_socketio.server.errors import Disconnected as Disconnected
 from trio_socketio.server.errors import NotConnected as NotConnected
 from trio_socketio.server.errors import TooManyAcks as TooManyAcks
+from trio_socketio.server.errors import TooManyRooms as TooManyRooms
 from trio_socketio.server.handshake import Handshake as Handshake
 from trio_socketio.server.http import HTTPRequest as HTTPRequest
 from trio_socketio.server.http import HTTPResponse as HTTPResponse
 from trio_socketio.server.http import StaticFiles as StaticFiles
+from trio_socketio.server.limits import Limits as Limits
+from trio_socketio.server.limits import RateLimit as RateLimit
 from trio_socketio.server.namespace import Namespace as Namespace
 from trio_socketio.server.stats import Stats as Stats
 

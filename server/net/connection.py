@@ -3,9 +3,9 @@
 This serves every stream and every request. Plain sockets come here only with what `trio_socketio.server.net.direct_http` does not
 take; what both decide alike are the functions at the end.
 
-Every wait has a deadline: the next request may be `KEEP_ALIVE` seconds away, its head takes at most `HEAD_TIMEOUT` from its
-first byte, its body `BODY_TIMEOUT`, and an answer must have been read within `WRITE_TIMEOUT`. A pending GET waits as
-long as its session lives, and the heartbeat sees to that.
+Every wait has a deadline, which `trio_socketio.server.limits.Limits` says: for the next request, for its head from the first
+byte on, for its body, and until an answer has been read. A pending GET waits as long as its session lives, and the heartbeat
+sees to that.
 """
 
 import logging
@@ -36,7 +36,6 @@ from trio_socketio.engine.request import (
 from trio_socketio.server.errors import ConnectionRefused
 from trio_socketio.server.http import HTTPRequest, HTTPResponse
 from trio_socketio.server.net.direct import DirectWebSocket
-from trio_socketio.server.net.head import MAX_HEAD
 from trio_socketio.server.net.live import Live
 from trio_socketio.server.net.responses import Answer, complete, compress, reason, render_switching
 from trio_socketio.server.net.streamed import StreamWebSocket, refuse
@@ -48,19 +47,12 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trio_socketio.http")
 
-KEEP_ALIVE: Final = 75.0
-"""Seconds between two requests; the default of nginx, and above the ping interval at which polling clients come back."""
-HEAD_TIMEOUT: Final = 20.0
-"""Seconds for a request's head; what Node and Apache give is of that order."""
-BODY_TIMEOUT: Final = 60.0
-"""Seconds for a request's body; a megabyte over a bad mobile connection fits."""
-WRITE_TIMEOUT: Final = 60.0
-"""Seconds in which the client must have taken an answer; as nginx's ``send_timeout``."""
 MAX_PIPELINED: Final = 64 * 1024
 """Bytes that a client may send ahead while a GET of its is pending; over it nothing more is read until that is answered."""
 
 OK: Final = Answer(200, b"ok", (("content-type", "text/html"),))
 TOO_LARGE: Final = Answer(413, b"", close=True)
+UNAVAILABLE: Final = "Service Unavailable"
 NO_STORE: Final = ("cache-control", "no-store")
 
 
@@ -84,6 +76,7 @@ class Connection:
         address: The peer's address.
         secure: Whether it is TLS.
         initial: What has been read from it already.
+        served: Requests that came before.
         detaching: Whether `run` may end while the connection lives on as a WebSocket that needs no task.
     """
 
@@ -95,6 +88,7 @@ class Connection:
         *,
         secure: bool,
         initial: bytes = b"",
+        served: int = 0,
         detaching: bool = True,
     ) -> None:
         self._stream = stream
@@ -103,7 +97,10 @@ class Connection:
         self._address = address
         self._secure = secure
         self._detaching = detaching
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
+        self._limits = service.server.options.limits
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_bytes)
+        self._served = served
+        self._last = False  # the connection ends with the answer to the latest request
         self._pipelined = 0
         if initial:
             self._http.receive_data(initial)
@@ -121,10 +118,13 @@ class Connection:
         try:
             head = await self._receive_head()
         except h11.RemoteProtocolError as error:
-            await self._refuse_syntax(self._status(error), _described(error))
+            status = self._status(error)
+            await self._refuse_syntax(status, _described(error), "head_bytes" if status in (414, 431) else None)
             return False
         if head is None:
             return False
+        self._served += 1
+        self._last = is_last(self._served, self._server)
         with self._service.working():
             try:
                 request = parse_request(
@@ -184,7 +184,7 @@ class Connection:
     async def _open(self, request: Request, transport: Transport, cors: Headers) -> AnyWebSocket | None:
         refusal = await self._refusal(request, cors)
         if refusal is not None:
-            logger.info("refused %s: %s", request.address, refusal.log)
+            log_unavailable(request, refusal)
             await self._refuse(refusal)
             return None
         if transport is Transport.WEBSOCKET:
@@ -302,6 +302,8 @@ class Connection:
     async def _answer_http(self, request: Request) -> None:
         body = await self._receive_body(self._server.config.max_payload)
         if body is None:
+            most = self._server.config.max_payload
+            self._server.tally.reached("max_payload", "refused %s: a body of more than %d bytes", self._address, most)
             await self._send(TOO_LARGE)
             return
         question = HTTPRequest(
@@ -346,8 +348,8 @@ class Connection:
     async def _refuse(self, refusal: Reject | Preflight, *, bodiless: bool = False) -> None:
         await self._send(refusal_answer(refusal, self._server), bodiless=bodiless)
 
-    async def _refuse_syntax(self, status: int, detail: str) -> None:
-        logger.info("refused a request from %s: %s", self._address, detail)
+    async def _refuse_syntax(self, status: int, detail: str, limit: str | None = None) -> None:
+        log_fault(self._address, detail, limit, self._server)
         if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             await self._send(Answer(status, b"", close=True))
 
@@ -357,7 +359,7 @@ class Connection:
         """Return the status for a head that is no HTTP, or too large: 414 if its first line is (RFC 9112, section 3)."""
         status = error.error_status_hint
         unread = self._http.trailing_data[0] if self._http.their_state is h11.ERROR else b"\n"
-        return 414 if status == 431 and b"\n" not in unread[:MAX_HEAD] else status
+        return 414 if status == 431 and b"\n" not in unread[: self._limits.head_bytes] else status
 
     async def _receive_head(self) -> h11.Request | None:
         """Return the next request's head, or None when there will be none.
@@ -366,22 +368,24 @@ class Connection:
             h11.RemoteProtocolError: What came is no HTTP.
         """
         first = True
-        with trio.CancelScope(deadline=trio.current_time() + KEEP_ALIVE) as patience:
+        with trio.CancelScope(deadline=trio.current_time() + self._limits.keep_alive) as patience:
             while True:
                 event = self._http.next_event()
                 if isinstance(event, h11.Request):
-                    _check_size(event)
+                    _check_size(event, self._limits.head_bytes)
                     self._pipelined = 0
                     return event
                 if isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
                     return None
                 if first and self._http.trailing_data[0]:
-                    patience.deadline = trio.current_time() + HEAD_TIMEOUT
+                    patience.deadline = trio.current_time() + self._limits.head_timeout
                     first = False
                 data = await self._receive(or_end=True)
                 self._http.receive_data(data)
-        if not first:
-            await self._refuse_syntax(408, "its head did not come in time")
+        if first:
+            log_idle(self._server)
+        else:
+            await self._refuse_syntax(408, "its head did not come in time", "head_timeout")
         return None
 
     async def _receive_body(self, most: int) -> bytes | None:
@@ -392,7 +396,7 @@ class Connection:
         """
         parts: list[bytes] = []
         size = 0
-        with trio.move_on_after(BODY_TIMEOUT):
+        with trio.move_on_after(self._limits.body_timeout):
             while True:
                 try:
                     event = self._http.next_event()
@@ -412,7 +416,7 @@ class Connection:
                     parts.append(bytes(event.data))
                 else:
                     return b"".join(parts)
-        await self._refuse_syntax(408, "its body did not come in time")
+        await self._refuse_syntax(408, "its body did not come in time", "body_timeout")
         raise Gone("the body did not come in time")
 
     async def _receive(self, *, or_end: bool = False) -> bytes:
@@ -426,7 +430,7 @@ class Connection:
 
     async def _send(self, answer: Answer, *, bodiless: bool = False) -> None:
         """Send a whole answer. A request whose body was not read to its end cannot be followed by another."""
-        close = answer.close or self._service.shutting_down or not self._drained()
+        close = answer.close or self._last or self._service.shutting_down or not self._drained()
         headers = list(complete(answer, self._server.date(), close=close))
         parts: Sequence[bytes | None] = (
             self._http.send(h11.Response(status_code=answer.status, headers=headers, reason=reason(answer.status))),
@@ -449,25 +453,27 @@ class Connection:
     async def _write(self, data: bytes | None) -> None:
         if not data:
             return
-        with trio.move_on_after(WRITE_TIMEOUT) as patience:
+        with trio.move_on_after(self._limits.write_timeout) as patience:
             try:
                 await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 raise Gone(f"the connection broke: {error}") from error
         if patience.cancelled_caught:
+            log_unread(self._address, self._server)
             raise Gone("the client did not read its answer in time")
 
 
-def _check_size(head: h11.Request) -> None:
+def _check_size(head: h11.Request, most: int) -> None:
     """See whether a head that came at once is larger than one that comes bit by bit may be.
 
     Raises:
         h11.RemoteProtocolError: It is.
     """
-    size = len(head.target) + sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers)
-    if size > MAX_HEAD:
-        status = 414 if len(head.target) > MAX_HEAD else 431
-        raise h11.RemoteProtocolError(f"the head has more than {MAX_HEAD} bytes", status)
+    lines = sum(len(name) + len(value) + len(": \r\n") for name, value in head.headers)
+    size = len(head.method) + len(head.target) + len("  HTTP/1.1\r\n") + lines + len("\r\n")
+    if size > most:
+        status = 414 if len(head.target) > most else 431
+        raise h11.RemoteProtocolError(f"the head has more than {most} bytes", status)
 
 
 def _described(error: h11.RemoteProtocolError) -> str:
@@ -498,7 +504,7 @@ def log_refusal(request: Request, refusal: Reject | Preflight) -> None:
 
 async def find_refusal(request: Request, service: "Service", cors: Headers) -> Reject | None:
     """Return why no session can be opened for a request, or None."""
-    refusal = unavailable(service, cors)
+    refusal = unavailable(service, request.address, cors)
     allow_request = service.server.options.allow_request
     if refusal is not None or allow_request is None:
         return refusal
@@ -509,23 +515,63 @@ async def find_refusal(request: Request, service: "Service", cors: Headers) -> R
     except Exception:
         logger.exception("allow_request failed; the client is refused")
         return reject(RejectCode.FORBIDDEN, cors, "allow_request failed")
-    return unavailable(service, cors)  # again, for allow_request may have taken its time
+    return unavailable(service, request.address, cors)  # again, for allow_request may have taken its time
 
 
-def unavailable(service: "Service", cors: Headers) -> Reject | None:
-    """Return why no session can be opened at all, or None."""
-    most = service.server.options.max_connections
+def unavailable(service: "Service", address: str, cors: Headers) -> Reject | None:
+    """Return why no session can be opened for an address, whatever the request says, or None."""
+    server = service.server
+    most = server.options.max_connections
     if service.shutting_down:
-        return Reject(503, None, "Service Unavailable", cors, "the server shuts down")
-    if most is not None and len(service.server.sessions) >= most:
-        return Reject(503, None, "Service Unavailable", cors, f"max_connections={most} is reached")
+        return Reject(503, None, UNAVAILABLE, cors, "the server shuts down")
+    if most is not None and len(server.sessions) >= most:
+        return Reject(503, None, UNAVAILABLE, cors, f"max_connections={most} is reached", "max_connections")
+    most = server.options.limits.sessions_per_address
+    if most is not None and server.addresses is not None and server.addresses.count(address) >= most:
+        detail = f"sessions_per_address={most} is reached"
+        return Reject(503, None, UNAVAILABLE, cors, detail, "sessions_per_address")
     return None
+
+
+def log_unavailable(request: Request, refusal: Reject) -> None:
+    """Say why no session was opened."""
+    logger.info("refused %s: %s", request.address, refusal.log, extra={"limit": refusal.limit})
+
+
+def log_fault(address: str, detail: str, limit: str | None, server: "Server") -> None:
+    """Say what is wrong with a request, and count the limit that it exceeds, if it does."""
+    if limit is not None:
+        server.tally.limits[limit] += 1
+    logger.info("refused a request from %s: %s", address, detail, extra={"limit": limit})
+
+
+def log_unread(address: str, server: "Server") -> None:
+    """Count an answer that was not read in time, and say so."""
+    server.tally.reached("write_timeout", "a connection from %s was cut: its answer was not read in time", address)
+
+
+def log_idle(server: "Server") -> None:
+    """Count a connection that ends because nothing has come for so long; that is the usual end, and nothing for the log."""
+    server.tally.limits["keep_alive"] += 1
+    logger.debug("connection over: no further request has come in time", extra={"limit": "keep_alive"})
+
+
+def is_last(served: int, server: "Server") -> bool:
+    """Whether a connection must end with its so many-th request, which is counted."""
+    most = server.options.limits.requests_per_connection
+    if most is None or served < most:
+        return False
+    server.tally.limits["requests_per_connection"] += 1
+    logger.debug("connection over: %d requests are answered", served, extra={"limit": "requests_per_connection"})
+    return True
 
 
 def refusal_answer(refusal: Reject | Preflight, server: "Server") -> Answer:
     """Count a refusal and return the answer."""
     if refusal.status >= 400:  # the others are preflights that are granted
         server.tally.refusals[refusal.message if isinstance(refusal, Reject) else "Forbidden"] += 1
+    if isinstance(refusal, Reject) and refusal.limit is not None:
+        server.tally.limits[refusal.limit] += 1
     if isinstance(refusal, Preflight):
         return Answer(refusal.status, b"", refusal.cors)
     return Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
@@ -565,5 +611,5 @@ def posted(live: Live, body: bytes, cors: Headers) -> Answer | Reject:
 
 def too_large(live: Live, cors: Headers, server: "Server") -> Answer:
     """End the session of a POST that is too large, and return the answer."""
-    live.abort(CloseReason.TRANSPORT_ERROR, f"a POST of more than {server.config.max_payload} bytes")
+    live.abort(CloseReason.TRANSPORT_ERROR, f"a POST of more than {server.config.max_payload} bytes", "max_payload")
     return Answer(413, b"", cors, close=True)

@@ -14,8 +14,8 @@ The life of a connection is `Phase`. In all phases but the first and the last a 
 A GET that must wait is answered at the end of the poller's turn in which there is something to say, or, outside of a turn, when
 the task that says it lets others run. So what is said together leaves together.
 
-Deadlines are looked at rarely: a connection has one entry among the deadlines, which is due at most `LOOK` seconds from when it
-was made, and only then is seen whether its own deadline has come. No deadline here is shorter than that.
+Deadlines are looked at rarely: a connection has one entry among the deadlines, which is due at most `Limits.look` seconds from
+when it was made, and only then is seen whether its own deadline has come. No deadline here is shorter than that.
 """
 
 import logging
@@ -44,15 +44,16 @@ from trio_socketio.engine.request import (
     reject,
 )
 from trio_socketio.server.net.connection import (
-    BODY_TIMEOUT,
-    HEAD_TIMEOUT,
-    KEEP_ALIVE,
     MAX_PIPELINED,
-    WRITE_TIMEOUT,
     conflicts,
     decide,
     find_refusal,
+    is_last,
+    log_fault,
+    log_idle,
     log_refusal,
+    log_unavailable,
+    log_unread,
     polled,
     posted,
     refusal_answer,
@@ -73,9 +74,6 @@ if TYPE_CHECKING:
     from trio_socketio.server.service import Service
 
 logger = logging.getLogger("trio_socketio.http")
-
-LOOK: Final = min(HEAD_TIMEOUT, BODY_TIMEOUT, WRITE_TIMEOUT, KEEP_ALIVE)
-"""Seconds from one look at a connection's deadline to the next."""
 
 MAX_AT_ONCE: Final = 8
 """Requests that are answered in one go. Clients of Socket.IO do not pipeline; h11 serves who does, and others get their turn."""
@@ -133,6 +131,7 @@ class DirectConnection:
         "_interest",
         "_known",
         "_length",
+        "_limits",
         "_live",
         "_look",
         "_partial",
@@ -140,6 +139,7 @@ class DirectConnection:
         "_poller",
         "_request",
         "_rest",
+        "_served",
         "_server",
         "_service",
         "_socket",
@@ -151,6 +151,8 @@ class DirectConnection:
         self._address = address
         self._service = service
         self._server = service.server
+        self._limits = service.server.options.limits
+        self._served = 0  # requests
         self._poller = poller
         self._phase = Phase.HEAD
         self._interest = _Interest.READ
@@ -175,7 +177,7 @@ class DirectConnection:
         """Serve it."""
         self._poller.add(self._socket.fileno(), self)
         now = trio.current_time()
-        self._deadline = now + KEEP_ALIVE
+        self._deadline = now + self._limits.keep_alive
         self._schedule(now)
 
     # Reading.
@@ -220,7 +222,7 @@ class DirectConnection:
         for _ in range(MAX_AT_ONCE):
             if not self._buffer or self._phase is not Phase.HEAD:
                 return
-            head = read_head(self._buffer, self._known)
+            head = read_head(self._buffer, self._known, self._limits.head_bytes)
             if isinstance(head, Head):
                 self._partial = False
                 if self._answer(head):
@@ -228,7 +230,7 @@ class DirectConnection:
             elif head is Unread.PARTIAL:
                 if not self._partial:
                     self._partial = True
-                    self._deadline = trio.current_time() + HEAD_TIMEOUT
+                    self._deadline = trio.current_time() + self._limits.head_timeout
                 return
             break
         if self._buffer and self._phase is Phase.HEAD:
@@ -255,7 +257,10 @@ class DirectConnection:
         if not handles(request.path, config):
             return False
         admission = decide(request, self._server)
-        self._close = not fields.keep_alive
+        self._served += 1
+        self._close = not fields.keep_alive or (
+            self._limits.requests_per_connection is not None and is_last(self._served, self._server)
+        )
         self._length = fields.length
         data = self._buffer
         self._buffer = data[head.end :]
@@ -268,6 +273,7 @@ class DirectConnection:
         elif isinstance(admission, Upgrade):
             if not self._upgrade(request, admission):
                 self._buffer = data
+                self._served -= 1
                 return False
         else:
             log_refusal(request, admission)
@@ -278,7 +284,7 @@ class DirectConnection:
 
     def _open(self, request: Request, admission: Open) -> None:
         if self._server.options.allow_request is None:
-            self._open_unless(unavailable(self._service, admission.cors), request, admission)
+            self._open_unless(unavailable(self._service, request.address, admission.cors), request, admission)
         else:
             self._wait_in(Phase.HELD, inf)
             self._service.start(self._ask, request, admission)
@@ -291,7 +297,7 @@ class DirectConnection:
 
     def _open_unless(self, refusal: Reject | None, request: Request, admission: Open) -> None:
         if refusal is not None:
-            logger.info("refused %s: %s", request.address, refusal.log)
+            log_unavailable(request, refusal)
             self._refuse(refusal)
         elif admission.transport is Transport.WEBSOCKET:
             if self._accepts_websocket(request):
@@ -389,7 +395,7 @@ class DirectConnection:
             return
         self._buffer = b""
         self._body += data
-        self._wait_in(Phase.BODY, trio.current_time() + BODY_TIMEOUT)
+        self._wait_in(Phase.BODY, trio.current_time() + self._limits.body_timeout)
         self._read_body()
 
     def _read_body(self) -> None:
@@ -431,9 +437,9 @@ class DirectConnection:
     def _refuse(self, refusal: Reject | Preflight) -> None:
         self._send(refusal_answer(refusal, self._server))
 
-    def _refuse_syntax(self, status: int, detail: str) -> None:
-        logger.info("refused a request from %s: %s", self._address, detail)
-        self._send(Answer(status, b"", close=True))
+    def _refuse_late(self, detail: str, limit: str) -> None:
+        log_fault(self._address, detail, limit, self._server)
+        self._send(Answer(408, b"", close=True))
 
     def _send(self, answer: Answer) -> None:
         """Send an answer. A request whose body was not read to its end cannot be followed by another."""
@@ -454,7 +460,7 @@ class DirectConnection:
             self._sent()
         else:
             self._rest = memoryview(data)[sent:]
-            self._wait_in(Phase.WRITE, trio.current_time() + WRITE_TIMEOUT)
+            self._wait_in(Phase.WRITE, trio.current_time() + self._limits.write_timeout)
 
     def writable(self) -> None:
         """Write what the kernel did not take before."""
@@ -482,7 +488,7 @@ class DirectConnection:
             self._end()
             return
         self._phase = Phase.HEAD
-        self._deadline = trio.current_time() + KEEP_ALIVE
+        self._deadline = trio.current_time() + self._limits.keep_alive
         if self._busy:
             self._watch()
             self._release()
@@ -523,7 +529,9 @@ class DirectConnection:
         self._leave()
         self._poller.remove(self._socket.fileno())
         stream = trio.SocketStream(trio.socket.from_stdlib_socket(self._socket))
-        self._service.spawn(partial(serve_stream, self._service, stream, self._address, initial=self._buffer))
+        self._service.spawn(
+            partial(serve_stream, self._service, stream, self._address, initial=self._buffer, served=self._served)
+        )
 
     def cut(self, reason: CloseReason, detail: str) -> None:  # noqa: ARG002  # the reason is for sessions
         """End the connection without a word."""
@@ -566,14 +574,16 @@ class DirectConnection:
         live, self._live = self._live, None
         if self._phase is Phase.BODY and live is not None:
             live.session.post_done()
-            self._refuse_syntax(408, "its body did not come in time")
+            self._refuse_late("its body did not come in time", "body_timeout")
         elif self._phase is Phase.HEAD and self._partial:
-            self._refuse_syntax(408, "its head did not come in time")
+            self._refuse_late("its head did not come in time", "head_timeout")
         elif self._phase is Phase.WRITE:
+            log_unread(self._address, self._server)
             self._end("the client did not read its answer in time")
         else:
+            log_idle(self._server)
             self._end()
 
     def _schedule(self, now: float) -> None:
-        self._look = min(self._deadline, now + LOOK)
+        self._look = min(self._deadline, now + self._limits.look)
         self._entry = self._service.deadlines.schedule(self, self._entry)

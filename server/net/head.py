@@ -14,7 +14,7 @@ from trio_socketio.engine.config import TOKEN
 from trio_socketio.engine.origins import Headers
 
 MAX_HEAD: Final = 16 * 1024
-"""Bytes of a request's head; Node has the same limit."""
+"""Bytes of a request's head, by default; Node has the same limit."""
 MAX_FIELDS: Final = 100
 """Header lines of an ordinary head; the default of Apache's ``LimitRequestFields``. Browsers send about fifteen."""
 MOST_KNOWN: Final = 2
@@ -74,20 +74,21 @@ class Head:
     """Where the body begins in the bytes that were read."""
 
 
-def read_head(data: bytes, known: dict[bytes, Fields]) -> Head | Unread:
+def read_head(data: bytes, known: dict[bytes, Fields], most: int = MAX_HEAD) -> Head | Unread:
     """Read the head that some bytes begin with.
 
     Args:
         data: What has come so far.
         known: Header lines that have been read before, as they came: on one connection they are the same again and again,
             and are not read twice. `MOST_KNOWN` are kept.
+        most: Bytes that it may have.
     """
     end = data.find(_END)
     if end < 0:
-        odd = len(data) > MAX_HEAD or (data and data[0] < _FIRST) or _OTHER_END.search(data) is not None
+        odd = len(data) > most or (data and data[0] < _FIRST) or _OTHER_END.search(data) is not None
         return Unread.ODD if odd else Unread.PARTIAL
     line = _REQUEST_LINE.match(data)
-    if line is None or end > MAX_HEAD:
+    if line is None or end + len(_END) > most:
         return Unread.ODD
     start = line.end()
     if start > end:  # no header line at all
@@ -102,7 +103,7 @@ def read_head(data: bytes, known: dict[bytes, Fields]) -> Head | Unread:
             known.clear()
         known[raw] = fields
     method, target = line.groups()
-    return Head(_METHODS[method], target.decode("ascii"), fields, end + 4)
+    return Head(_METHODS[method], target.decode("ascii"), fields, end + len(_END))
 
 
 def read_fields(raw: bytes) -> Fields | None:

@@ -142,11 +142,11 @@ class Live:
         """Give a session that was opened by a WebSocket that WebSocket."""
         self._carrier = carrier
 
-    def lost(self, carrier: Carrier, reason: CloseReason, detail: str) -> None:
-        """Tell that a WebSocket is gone."""
+    def lost(self, carrier: Carrier, reason: CloseReason, detail: str, limit: str | None = None) -> None:
+        """Tell that a WebSocket is gone, and which limit is the cause, if one is."""
         if carrier is self._carrier:
             self._carrier = None
-            self._settle(self.session.lost(reason, detail))
+            self._settle(self.session.lost(reason, detail), limit)
 
     def take(self, carrier: Carrier) -> Sequence[Outbound]:
         """Return what must leave through a WebSocket now; `written` confirms it."""
@@ -218,6 +218,13 @@ class Live:
             return True
         return False
 
+    def send_volatile(self, outbound: Outbound) -> bool:
+        """Send a message if it can leave at once, otherwise drop it; return whether it was sent."""
+        if self.pass_on(outbound) or (self.session.prompt(outbound) and self.queue(outbound)):
+            return True
+        self._tally.events_dropped += 1
+        return False
+
     def queue(self, outbound: Outbound) -> bool:
         """Queue a message; return whether it was taken."""
         if self.session.ended:
@@ -230,18 +237,18 @@ class Live:
         self.wake()
         return True
 
-    def close(self, reason: CloseReason, detail: str) -> None:
-        """End the session; what was sent before is delivered first."""
-        self._settle(self.session.close(reason, detail, trio.current_time()))
+    def close(self, reason: CloseReason, detail: str, limit: str | None = None) -> None:
+        """End the session, because of a limit if one is named; what was sent before is delivered first."""
+        self._settle(self.session.close(reason, detail, trio.current_time()), limit)
         self.schedule()
 
-    def abort(self, reason: CloseReason, detail: str) -> None:
-        """End the session now; what waits is dropped."""
-        self._settle(self.session.abort(reason, detail))
+    def abort(self, reason: CloseReason, detail: str, limit: str | None = None) -> None:
+        """End the session now, because of a limit if one is named; what waits is dropped."""
+        self._settle(self.session.abort(reason, detail), limit)
 
-    def violate(self, detail: str) -> None:
-        """End the session because of what the peer sent."""
-        self._settle(self.session.violate(detail))
+    def violate(self, detail: str, limit: str | None = None) -> None:
+        """End the session because of what the peer sent, which exceeds a limit if one is named."""
+        self._settle(self.session.violate(detail), limit)
 
     def abandon(self) -> None:
         """Forget the session: its service has ended."""
@@ -294,18 +301,20 @@ class Live:
         if self._wake_poll is not None:
             self._wake_poll()
 
-    def _settle(self, events: Sequence[Event]) -> Sequence[Event]:
-        """See to the events of an input, and return them."""
+    def _settle(self, events: Sequence[Event], limit: str | None = None) -> Sequence[Event]:
+        """See to the events of an input, and return them. If one ends the session, it is because of the limit."""
         for event in events:
             if isinstance(event, Message):
                 self.client.receive(event.data)
             elif isinstance(event, Closed):
                 self._tally.closes[event.reason] += 1
                 self._close_code = _CLOSE_CODES.get(event.reason, NORMAL)
-                logger.info("session closed: %s (%s)", event.reason, event.detail, extra={"reason": str(event.reason)})
+                self._close_logged(event, event.limit or limit)
                 self.client.closed(event.reason)
             elif isinstance(event, ProbeFailed):
-                logger.info("upgrade failed: %s", event.detail)
+                if event.limit is not None:
+                    self._tally.limits[event.limit] += 1
+                logger.info("upgrade failed: %s", event.detail, extra={"limit": event.limit})
                 carrier, self._carrier = self._carrier, None
                 if carrier is not None:
                     carrier.finish(NORMAL)
@@ -313,6 +322,17 @@ class Live:
         if not events or not isinstance(events[-1], Message):  # no event may mean a probe, which is answered
             self.wake()
         return events
+
+    def _close_logged(self, event: Closed, limit: str | None) -> None:
+        """Say in the log why the session has ended, and count the limit that is the cause."""
+        if limit is not None:
+            self._tally.limits[limit] += 1
+        logger.info(
+            "session closed: %s (%s)",
+            event.reason,
+            event.detail,
+            extra={"reason": str(event.reason), "limit": limit},
+        )
 
     def _after_writing(self) -> None:
         if self._space is not None and not self.session.crowded:

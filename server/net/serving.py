@@ -18,7 +18,13 @@ TLS_TIMEOUT: Final = 20.0
 
 
 async def serve_stream(
-    service: "Service", stream: trio.abc.Stream, address: str, *, initial: bytes = b"", detaching: bool = True
+    service: "Service",
+    stream: trio.abc.Stream,
+    address: str,
+    *,
+    initial: bytes = b"",
+    served: int = 0,
+    detaching: bool = True,
 ) -> None:
     """Serve one connection and close it. Whatever happens to it happens to nobody else.
 
@@ -27,6 +33,7 @@ async def serve_stream(
         stream: The connection, open.
         address: The peer's address.
         initial: What has been read from it already.
+        served: Requests that came before.
         detaching: Whether this may end while the connection lives on as a WebSocket that needs no task.
     """
     secure = isinstance(stream, trio.SSLStream)
@@ -34,7 +41,9 @@ async def serve_stream(
         if isinstance(stream, trio.SSLStream):
             with trio.fail_after(TLS_TIMEOUT):
                 await stream.do_handshake()
-        await Connection(stream, service, address, secure=secure, initial=initial, detaching=detaching).run()
+        await Connection(
+            stream, service, address, secure=secure, initial=initial, served=served, detaching=detaching
+        ).run()
     except* (trio.BrokenResourceError, trio.TooSlowError) as errors:
         logger.info("a connection from %s failed: %s", address, errors.exceptions)
     except* Exception:  # also beside a Cancelled, which goes on its way

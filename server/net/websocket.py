@@ -12,6 +12,7 @@ from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.frames import close_frame, pong_frame
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.server.net.incoming import Arrived, Fault, Incoming, PeerClose, Ping
+from wsproto.frame_protocol import CloseReason as CloseCode
 
 if TYPE_CHECKING:
     from trio_socketio.server.net.live import Live
@@ -87,7 +88,8 @@ class WebSocket(ABC):
         elif isinstance(arrived, Fault):
             if not self._closing:  # the peer learns no more than the code
                 self._closing = close_frame(arrived.code)
-            self._live.lost(self, CloseReason.TRANSPORT_ERROR, f"no valid WebSocket: {arrived.detail}")
+            limit = "max_payload" if arrived.code == CloseCode.MESSAGE_TOO_BIG else None
+            self._live.lost(self, CloseReason.TRANSPORT_ERROR, f"no valid WebSocket: {arrived.detail}", limit)
         self._hurry()
         self.wake()
         return False

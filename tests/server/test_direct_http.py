@@ -17,7 +17,7 @@ from support.memory import serving, socket_stream_pair
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_socketio.conformance.fixture import EngineFixture
 from trio_socketio.conformance.peer import HOST, HTTPConnection, Peer, Wire, frame
-from trio_socketio.server.net import connection
+from trio_socketio.server.limits import Limits
 from trio_socketio.server.net.direct_http import MAX_AT_ONCE
 from trio_socketio.server.net.listener import PAUSE
 from trio_socketio.server.net.poller import SUPPORTED
@@ -541,11 +541,11 @@ async def ends_after(stream: trio.abc.Stream) -> tuple[float, bytes]:
 async def test_a_connection_without_a_request_is_closed(autojump_clock):
     async with serving(EngineFixture(ping_interval=1000), sockets=True) as peer:
         stream = await peer.dial()
-        assert await ends_after(stream) == (pytest.approx(connection.KEEP_ALIVE, abs=0.1), b"")
+        assert await ends_after(stream) == (pytest.approx(Limits().keep_alive, abs=0.1), b"")
         stream = await peer.dial()
-        await trio.sleep(connection.KEEP_ALIVE - 1)
+        await trio.sleep(Limits().keep_alive - 1)
         await opened(stream)
-        assert await ends_after(stream) == (pytest.approx(connection.KEEP_ALIVE, abs=0.1), b"")
+        assert await ends_after(stream) == (pytest.approx(Limits().keep_alive, abs=0.1), b"")
 
 
 async def test_half_a_head_is_answered_408_whenever_it_began(autojump_clock):
@@ -555,7 +555,7 @@ async def test_half_a_head_is_answered_408_whenever_it_began(autojump_clock):
             await trio.sleep(before)
             await stream.send_all(get(POLLING)[:-1])
             after, data = await ends_after(stream)
-            assert after == pytest.approx(connection.HEAD_TIMEOUT, abs=0.1)
+            assert after == pytest.approx(Limits().head_timeout, abs=0.1)
             assert data.startswith(b"HTTP/1.1 408 ")
             assert b"\r\nconnection: close\r\n" in data
 
@@ -567,7 +567,7 @@ async def test_half_a_body_is_answered_408_and_the_session_goes_on(autojump_cloc
         stream = await peer.dial()
         await stream.send_all(post(session.target(), b"4lost")[:-1])
         after, data = await ends_after(stream)
-        assert after == pytest.approx(connection.BODY_TIMEOUT, abs=0.1)
+        assert after == pytest.approx(Limits().body_timeout, abs=0.1)
         assert data.startswith(b"HTTP/1.1 408 ")
         await session.send("4kept")
         assert await session.poll() == ["4kept"]
@@ -582,7 +582,7 @@ async def test_an_answer_that_is_not_read_in_time_goes_with_the_next(autojump_cl
         await session.send(body)
         stream = await peer.dial()
         await stream.send_all(get(session.target()))
-        await trio.sleep(connection.WRITE_TIMEOUT - 1)
+        await trio.sleep(Limits().write_timeout - 1)
         assert busy(server) == 1
         await trio.sleep(2)
         assert busy(server) == 0

@@ -6,7 +6,7 @@ import os
 import pytest
 import trio
 from support.memory import serving
-from trio_socketio.server.net import connection
+from trio_socketio.server.limits import Limits
 
 from trio_socketio import HTTPRequest, HTTPResponse, Server, StaticFiles
 
@@ -195,7 +195,7 @@ async def test_a_slow_head_is_answered_408(autojump_clock):
 
             nursery.start_soon(drip)
             answers.append(await read_to_end(stream))
-            assert trio.current_time() - began == pytest.approx(connection.HEAD_TIMEOUT, abs=1)
+            assert trio.current_time() - began == pytest.approx(Limits().head_timeout, abs=1)
         assert answers[0].startswith(b"HTTP/1.1 408 ")
 
 
@@ -204,7 +204,7 @@ async def test_a_slow_body_is_answered_408(autojump_clock):
         began = trio.current_time()
         answer = await talk(peer, b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")
         assert answer.startswith(b"HTTP/1.1 408 ")
-        assert trio.current_time() - began == pytest.approx(connection.BODY_TIMEOUT, abs=1)
+        assert trio.current_time() - began == pytest.approx(Limits().body_timeout, abs=1)
 
 
 async def test_an_idle_connection_is_closed_without_a_word(autojump_clock):
@@ -213,17 +213,17 @@ async def test_an_idle_connection_is_closed_without_a_word(autojump_clock):
             async with peer.http() as client:
                 for _ in range(requests):
                     await client.request("GET", "/")
-                    await trio.sleep(connection.KEEP_ALIVE - 1)
+                    await trio.sleep(Limits().keep_alive - 1)
                     began = trio.current_time()
                     await client.request("GET", "/")
                 began = trio.current_time()
                 assert await read_to_end(client.stream) == b""
-                assert trio.current_time() - began == pytest.approx(connection.KEEP_ALIVE, abs=1)
+                assert trio.current_time() - began == pytest.approx(Limits().keep_alive, abs=1)
 
 
 async def test_a_head_that_is_too_large_is_answered_431(autojump_clock):
     async with serving(Server()) as peer:
-        answer = await talk(peer, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * connection.MAX_HEAD * 2)
+        answer = await talk(peer, b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * Limits().head_bytes * 2)
         assert answer.startswith(b"HTTP/1.1 431 ")
 
 
