@@ -80,10 +80,8 @@ def assemble(text: str, pieces: Iterable[Piece], fault: Fault | None) -> list[Sp
         if len(spans) == MAX_SPANS:
             break
         if piece.end > limit:
-            if position < limit:
-                broken = f"{shown(text[position:limit])}: what stands before the fault"
-                spans.append(Span(text[position:limit], piece.layer, piece.name, broken, piece.section))
-                position = limit
+            broken = f"{shown(text[position:limit])}: what stands before the fault"
+            spans.append(Span(text[position:limit], piece.layer, piece.name, broken, piece.section))
             break
         if piece.end > position:
             spans.append(Span(text[position : piece.end], piece.layer, piece.name, piece.meaning, piece.section))

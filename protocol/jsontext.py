@@ -138,9 +138,10 @@ def escape_lone_surrogates(text: str) -> str:
 class _LiteralError(ValueError):
     """A number or a word that the grammar or a limit forbids; the hooks of the parser do not learn where it stands."""
 
-    def __init__(self, literal: str, why: str) -> None:
+    def __init__(self, literal: str, why: str, limit: str | None = None) -> None:
         super().__init__(why)
         self.literal = literal
+        self.limit = limit
 
 
 _INFINITY = float("inf")
@@ -155,7 +156,7 @@ def _float(literal: str) -> float:
 
 def _bounded_int(literal: str) -> int:
     if len(literal) > MAX_INTEGER_DIGITS and len(literal.removeprefix("-")) > MAX_INTEGER_DIGITS:
-        raise _LiteralError(literal, f"an integer has more than {MAX_INTEGER_DIGITS} digits")
+        raise _LiteralError(literal, f"an integer has more than {MAX_INTEGER_DIGITS} digits", "json_integer_digits")
     return int(literal)
 
 
@@ -274,7 +275,8 @@ def check_nesting(text: str, position: int) -> None:
     for bracket in brackets:
         depth += _STEPS[bracket]
         if depth > MAX_NESTING:
-            raise DecodeError(f"The JSON text is nested deeper than {MAX_NESTING} levels", _too_deep(text, position))
+            detail = f"The JSON text is nested deeper than {MAX_NESTING} levels"
+            raise DecodeError(detail, _too_deep(text, position), "json_nesting")
 
 
 def _too_deep(text: str, position: int) -> int | None:
@@ -296,7 +298,7 @@ def _decode_error(error: Exception, text: str, position: int) -> DecodeError:
     if isinstance(error, _LiteralError):
         # The parser reads from left to right, so the first literal that looks like this one is the one.
         places = (token.start() for token in _TOKEN.finditer(text, position) if token[0] == error.literal)
-        return DecodeError(f"The JSON text is not valid: {error}", next(places, None))
+        return DecodeError(f"The JSON text is not valid: {error}", next(places, None), error.limit)
     return DecodeError(
         "The JSON text does not fit in what the application has left of the interpreter's stack", position
     )

@@ -1004,3 +1004,85 @@ def test_requests_to_a_closed_session_conflict():
     assert list(it.post(START)) == [Conflict()]
     assert not it.attach(START)
     assert it.take_payload() is None
+
+
+# What drivers ask for the commonest inputs and outputs, without events.
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"), [("4hello", "hello"), ("4", ""), (b"\x00", b"\x00"), ("3", None), ("", None)]
+)
+def test_a_message_is_taken_in_without_an_event_and_nothing_else_is(frame, message):
+    assert websocket().message(frame) == message
+
+
+def test_a_message_is_a_sign_of_life():
+    it = websocket(ping_interval=25, ping_timeout=20)
+    it.tick(START + 25)
+    it.written()
+    assert it.message("4hello") == "hello"
+    assert list(it.tick(START + 45)) == []
+    assert not it.ended
+
+
+def test_a_message_that_is_not_for_now_is_left_for_receive():
+    for it in (polling(), probed()):
+        state = it.state
+        assert it.message("4hello") is None
+        assert it.state is state
+
+
+def test_what_was_not_written_after_all_counts_until_it_is():
+    it = websocket()
+    it.written()
+    it.unsent([Outbound(("4a",)), Outbound(("4b",))])
+    assert it.buffered_packets == 2
+    assert not it.clear
+    assert list(it.take()) == []
+    it.written()
+    assert it.clear
+
+
+def test_nothing_counts_any_more_once_a_session_has_ended():
+    it = websocket()
+    it.abort(CloseReason.FORCED_CLOSE, "bye")
+    it.unsent([Outbound(("4a",))])
+    assert it.buffered_packets == 0
+
+
+def test_a_message_is_prompt_on_a_websocket_that_has_written_everything():
+    it = session(WEBSOCKET, max_buffered_bytes=200)
+    small, large = Outbound(("4a",)), Outbound(("4" + "x" * 300,))
+    assert it.prompt(small)  # it leaves together with the open packet
+    it.take()
+    assert not it.prompt(small)
+    it.written()
+    assert it.prompt(small)
+    send(it, "b")
+    assert not it.prompt(large)
+
+
+def test_a_message_is_prompt_by_polling_while_a_get_waits_and_its_answer_has_room():
+    it = polling(max_packets_per_poll=2)
+    small, pair = Outbound(("4a",)), Outbound(("4b", b"\x00", b"\x01"))
+    assert not it.prompt(small)
+    it.poll(START)
+    assert it.prompt(small)
+    assert it.prompt(pair)  # it is too long for one answer, but the first
+    send(it, "x")
+    assert it.prompt(small)
+    assert not it.prompt(pair)
+    it.take_payload()
+    assert not it.prompt(small)
+    it.poll_done(written=True)
+    it.poll(START)
+    it.abort(CloseReason.FORCED_CLOSE, "bye")
+    assert not it.prompt(small)
+
+
+def test_a_message_is_not_prompt_while_packets_are_lent_to_an_answer():
+    it = polling(max_packets_per_poll=1)
+    it.send(Outbound(("4a", b"\x00")))
+    it.poll(START)
+    it.take_payload()
+    assert not it.prompt(Outbound(("4b",)))

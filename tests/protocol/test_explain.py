@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from trio_socketio.protocol import DecodeError, engineio, socketio
+from trio_socketio.protocol import DecodeError, engineio, explain_engineio, explain_socketio, socketio
+from trio_socketio.protocol import explain_payload as explain_payloads
 from trio_socketio.protocol.explain import (
     Conversation,
     Layer,
@@ -18,6 +19,7 @@ from trio_socketio.protocol.explain import (
     explain_websocket,
     is_broken,
 )
+from trio_socketio.protocol.explain_spans import Fault
 from wsproto.frame_protocol import FrameProtocol
 
 VECTORS = json.loads(Path(__file__).with_name("vectors.json").read_text("utf-8"))
@@ -660,3 +662,89 @@ def test_the_interpreters_recursion_limit_does_not_matter():
         explain(frame)
     finally:
         sys.setrecursionlimit(limit)
+
+
+# Rare parts -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_binary_message_of_revision_3_may_be_empty():
+    (span,) = check(explain(b"\x04", revision=3), b"\x04")
+    assert span.name == "packet type"
+    assert not span.fault
+
+
+def test_a_text_packet_that_is_no_utf8_is_a_fault_in_the_byte_form():
+    payload = b"\x00\x03\xff42\xff"
+    spans = check_fault_is_last(check(explain_payload(payload, revision=3), payload))
+    assert (spans[-1].content, spans[-1].fault) == (b"\xff", True)
+    assert "not UTF-8" in spans[-1].meaning
+
+
+@pytest.mark.parametrize("packet", [b"", b"4x"], ids=["an empty packet", "a packet that is cut short"])
+def test_a_length_that_is_not_right_is_a_fault_in_the_byte_form(packet):
+    payload = b"\x00" + bytes([len(packet) * 2]) + b"\xff" + packet
+    spans = check_fault_is_last(check(explain_payload(payload, revision=3), payload))
+    assert spans[-1].fault
+    assert "empty or longer" in spans[-1].meaning
+
+
+@pytest.mark.parametrize(("packet", "broken"), [("bAAE=", False), ("bAAE", True)])
+def test_binary_packets_behind_very_many_others_are_still_judged(packet, broken):
+    payload = "\x1e".join(['42["a",1]'] * 1000 + ['451-["e",{"_placeholder":true,"num":0}]', packet])
+    spans = check_fault_is_last(check(explain_payload(payload), payload))
+    assert is_broken(spans) is broken
+
+
+def test_of_very_many_websocket_frames_the_last_are_left_whole():
+    data = b"\x81\x012" * 3000
+    spans = check(explain_websocket(data), data)
+    assert spans[-1].name == "rest"
+
+
+def test_of_very_many_parameters_the_last_are_left_whole():
+    target = "/?" + "&".join(["a=b"] * 3000)
+    spans = check(explain_target(target), target)
+    assert spans[-1].name == "rest"
+
+
+def test_a_url_says_whether_a_session_is_upgraded():
+    (transport,) = [
+        span for span in explain_target("/?EIO=4&transport=websocket&sid=x") if "=websocket" in span.content
+    ]
+    assert "take over" in transport.meaning
+
+
+def test_the_ids_of_a_grant_are_explained():
+    spans = explain('40{"sid":"x","pid":"y"}')
+    assert "private id" in part(spans, '"pid":"y"').meaning
+
+
+def test_a_key_that_is_no_json_is_shown_as_it_stands():
+    frame = '40{"a\\q":1}'
+    spans = check_fault_is_last(check(explain(frame), frame))
+    assert spans[-1].fault
+
+
+def test_a_placeholder_inside_of_a_placeholder_is_not_one():
+    inner = '{"_placeholder":true,"num":0}'
+    outer = f'{{"a":{inner},"_placeholder":true,"num":0}}'
+    frame = f'451-["e",{outer}]'
+    spans = check(explain(frame), frame)
+    assert not is_broken(spans)
+    assert part(spans, outer).name == "placeholder"
+
+
+@pytest.mark.parametrize("revision", [3, 4])
+def test_the_layers_below_find_parts_by_themselves(revision):
+    assert [piece.end for piece in explain_engineio.pieces("2", revision)] == [1]
+    assert [piece.end for piece in explain_engineio.pieces("2probe", revision)] == [1, 6]
+    assert list(explain_engineio.pieces("x", revision)) == []
+    assert [piece.end for piece in explain_socketio.pieces("1")] == [1]
+    (fault,) = explain_payloads.split("x", 3)
+    assert isinstance(fault, Fault)
+    *_, fault = explain_payloads.split("1:29:2", 3)
+    assert isinstance(fault, Fault)
+    *_, fault = explain_payloads.split_bytes(b"\x00\x01\xff2x")
+    assert isinstance(fault, Fault)
+    *_, fault = explain_payloads.split_bytes(b"\x00\x01\xff2\x00\x09\xff2")
+    assert isinstance(fault, Fault)

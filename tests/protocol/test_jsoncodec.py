@@ -449,3 +449,9 @@ def test_attachments_travel_as_ever(codec):
     assert frames == socketio.encode_event("/", "e", data[1:])
     decoder = Decoder(json=codec)
     assert [decoder.feed(frame) for frame in frames][-1].data == ["e", {"key": [b"1" * 200, {"more": b"2"}]}, b"3"]
+
+
+@each_codec
+def test_what_is_no_array_is_left_to_the_standard_codec(codec):
+    for value in ({"a": [1, None]}, "text", 1):
+        assert codec.encode(value) == STANDARD.encode(value)

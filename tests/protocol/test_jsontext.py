@@ -258,3 +258,9 @@ def test_threads_do_not_disturb_one_another():
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(work, range(16)))
+
+
+def test_text_that_is_no_json_may_be_too_deep_at_no_place_in_particular():
+    with pytest.raises(DecodeError, match="nested deeper") as caught:
+        jsontext.decode('[\\"' + "[" * 300)
+    assert caught.value.position is None

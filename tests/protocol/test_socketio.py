@@ -389,3 +389,23 @@ def test_a_megabyte_of_brackets_is_refused(head):
 def test_an_ack_id_that_cannot_even_be_written_down_is_refused_like_any_other():
     with pytest.raises(EncodeValueError, match="not an integer of 16610 bits"):
         encode(Packet(PacketType.EVENT, "/", ["e"], 10**5000))
+
+
+@pytest.mark.parametrize("event", ["", "connect", 1, None])
+def test_what_is_no_name_of_an_event_is_refused_with_and_without_a_packet(event):
+    with pytest.raises(EncodeValueError, match="name of an event"):
+        socketio.encode_event("/", event, ["a"])
+    with pytest.raises(EncodeValueError, match="name of an event"):
+        encode(Packet(PacketType.EVENT, "/", [event, "a"]))
+
+
+def test_what_waits_for_attachments_has_an_identity():
+    decoder = Decoder()
+    assert decoder.incomplete is None
+    decoder.feed('52-["e",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]')
+    waiting = decoder.incomplete
+    assert waiting is not None
+    decoder.feed(b"1")
+    assert decoder.incomplete is waiting
+    decoder.feed(b"2")
+    assert decoder.incomplete is None

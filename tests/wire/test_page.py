@@ -390,3 +390,11 @@ def test_the_page_prints_without_its_controls(open_page):
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
     assert base64.b64decode(browser.print_page()).startswith(b"%PDF")
+
+
+def test_no_transport_and_no_sid_of_a_recording_changes_the_markup_of_the_picture():
+    lines, _ = conversation((CLIENT, "2", f'"><{ATTACK}'), (SERVER, "3", "\ud800"), sid=f'"><{ATTACK}')
+    root = ET.fromstring(render_svg(lines).encode())
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} <= {
+        "svg", "title", "style", "rect", "text", "tspan", "g", "path",
+    }  # fmt: skip

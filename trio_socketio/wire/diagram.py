@@ -160,7 +160,7 @@ class _Picture:
         if len(rest) > 1:
             text += f" {_escape(rest)}"
         return [
-            f'<g class="{_colour(line)} {line.transport}{" thin" if _height(step) == THIN else ""}">',
+            f'<g class="{_colour(line)} {_escape(line.transport)}{" thin" if _height(step) == THIN else ""}">',
             self._text(TIME, base + 4, f"{time:.3f}", "small", "end"),
             f'<text x="{x}" y="{base - 7}" text-anchor="{anchor}">{text}</text>',
             f'<path class="arrow" d="M{start},{base}H{end + head // 2}"/>',
