@@ -185,6 +185,6 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
         with trio.CancelScope(shield=True):  # if this were cancelled, nobody would be left to say that it has ended
             service = await outer.start(run)
         try:
-            yield service  # pyright: ignore[reportPossiblyUnbound]  # it is bound: nobody cancels the scope above
+            yield service  # pyright: ignore[reportPossiblyUnboundVariable]  # it is bound: nobody cancels the scope above
         finally:
             ended.set()

@@ -214,7 +214,9 @@ def test_a_megabyte_of_malice_is_refused_quickly(text):
     started = time.process_time()
     with pytest.raises(DecodeError):
         jsontext.decode(text)
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 20, (
+        "it takes some hundredths of a second; steps for each pair of characters would take hours"
+    )
 
 
 @pytest.mark.parametrize("digits_limit", [640, 4300, 0])
