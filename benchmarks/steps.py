@@ -206,6 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one round, and fewer clients")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="default 5, and 1 if quick")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.here:
@@ -215,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(json.dumps(trio.run(measure, *sizes)))
         return 0
     variants = ["", *shortcuts.SHORTCUTS, "all"]
-    rounds = 1 if options.quick else 5
+    rounds = 1 if options.quick else options.rounds
     results: dict[str, list[dict[str, float]]] = {name: [] for name in variants}
     for number in range(rounds):
         for name in variants:

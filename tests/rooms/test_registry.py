@@ -228,3 +228,12 @@ def test_after_any_history_the_registry_says_what_the_model_says(steps, meant, s
     assert set(chosen) == set(expected) - skip
     if meant is None or len(meant) == 1:
         assert chosen == [sid for sid in expected if sid not in skip]
+
+
+def test_what_a_socket_has_joined_is_seen_as_it_changes(registry):
+    joined = registry.joined("a")
+    assert list(joined) == ["lobby"]
+    registry.join("a", "kitchen")
+    assert list(joined) == ["lobby", "kitchen"]
+    with pytest.raises(KeyError):
+        registry.joined("nobody")

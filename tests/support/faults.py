@@ -586,7 +586,7 @@ def a_second_websocket_ends_the_first(patch: Patch) -> None:
 
 @fault("eio.upgrade.failed.lost", "eio.upgrade.failed.wrong-probe")
 def a_failed_probe_ends_the_session(patch: Patch) -> None:
-    def drop(self: Session, detail: str) -> Any:
+    def drop(self: Session, detail: str, *_limit: Any) -> Any:
         return self._end(CloseReason.PARSE_ERROR, detail)
 
     patch.setattr(Session, "_drop_candidate", drop)
@@ -804,7 +804,7 @@ def an_empty_attachment_is_left_out(patch: Patch) -> None:
     also=[Area.BINARY, Area.CONNECT, Area.EVENT, Area.NAMESPACE],
 )
 def a_protocol_error_is_forgiven(patch: Patch) -> None:
-    patch.setattr(Client, "_violation", lambda _self, _detail: None)
+    patch.setattr(Client, "_violation", lambda *_args: None)
 
 
 @fault("sio.disconnect.main.stays", "sio.disconnect.custom", also=[Area.ACK, Area.DELIVERY, Area.NAMESPACE])
@@ -1014,8 +1014,8 @@ def callbacks_never_run(patch: Patch) -> None:
 
 @fault("robust.http.garbage", also=list(Area))
 def after_garbage_nobody_is_served(patch: Patch) -> None:
-    async def refuse(original: Any, self: Connection, status: int, detail: str) -> None:
-        await original(self, status, detail)
+    async def refuse(original: Any, self: Connection, *how: Any) -> None:
+        await original(self, *how)
         object.__setattr__(self._server.options, "max_connections", 0)
 
     around(patch, Connection, "_refuse_syntax", refuse)
@@ -1023,8 +1023,8 @@ def after_garbage_nobody_is_served(patch: Patch) -> None:
 
 @fault("sio.error.others", "robust.socketio.json.deep", also=list(Area))
 def after_a_protocol_error_nobody_is_served(patch: Patch) -> None:
-    def violation(original: Any, self: Client, detail: str) -> None:
-        original(self, detail)
+    def violation(original: Any, self: Client, *how: Any) -> None:
+        original(self, *how)
         object.__setattr__(self.server.options, "max_connections", 0)
 
     around(patch, Client, "_violation", violation)
