@@ -117,6 +117,7 @@ class Emitter(ABC):
             and not volatile
             and (socket := self._self()) is not None
         ):
+            _check_in_trio()
             outbound = _message(event, args, socket.namespace, socket.server.options.json, patient=True)
             await trio.lowlevel.checkpoint_if_cancelled()
             server = socket.server

@@ -13,15 +13,13 @@ import h11
 import trio
 from fuzz import seeds
 from fuzz.target import Numbers, Target
-from support.memory import MemoryListener
+from support.memory import MemoryListener, read_to_end
+from support.messages import comparable, read, read_by_wsproto
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_socketio.conformance.peer import frame
 from trio_socketio.server.net.head import MAX_HEAD, Fields, Head, Unread, read_fields, read_head
-from trio_socketio.server.net.incoming import LARGE, Arrived, Fault, Incoming, PeerClose, Ping
+from trio_socketio.server.net.incoming import LARGE, Fault, PeerClose
 from trio_socketio.server.net.poller import SUPPORTED
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, TextMessage
-from wsproto.events import Ping as WSPing
 
 from trio_socketio import HTTPResponse, Server
 
@@ -86,57 +84,22 @@ def read_websockets(data: bytes) -> None:
     size = 1 + numbers.below(60)
     start = numbers.below(60)
     cuts = [start, *range(start + size, len(stream), size)]
-    whole = _read(stream, [])
-    assert _comparable(_read(stream, cuts)) == _comparable(whole)
-    assert _comparable(_read(stream, [*range(len(stream))])) == _comparable(whole)
+    whole = read(stream, [], LIMIT)
+    assert comparable(read(stream, cuts, LIMIT)) == comparable(whole)
+    assert comparable(read(stream, [*range(len(stream))], LIMIT)) == comparable(whole)
     over = [isinstance(item, Fault | PeerClose) for item in whole]
     assert not any(over[:-1]), "something came after the end"
     for item in whole:
         if isinstance(item, str | bytes):
             assert len(item if isinstance(item, bytes) else item.encode()) <= LIMIT
-    expected = _by_wsproto(stream)
+    expected = read_by_wsproto(stream)
     if whole and isinstance(whole[-1], Fault) and whole[-1].code == 1009:
-        assert _comparable(expected)[: len(whole) - 1] == _comparable(whole)[:-1]
+        assert comparable(expected)[: len(whole) - 1] == comparable(whole)[:-1]
         return
-    found = _comparable(whole)
-    if found != _comparable(expected):
-        found, expected = _comparable(_read(stream + REST, cuts, 1 << 62)), _by_wsproto(stream + REST)
-        assert found == _comparable(expected)
-
-
-def _read(stream: bytes, cuts: list[int], limit: int = LIMIT) -> list[Arrived]:
-    incoming = Incoming(limit)
-    arrived: list[Arrived] = []
-    places = sorted({min(cut, len(stream)) for cut in cuts})
-    for start, end in zip([0, *places], [*places, len(stream)], strict=True):
-        arrived += incoming.feed(stream[start:end])
-    return arrived
-
-
-def _by_wsproto(stream: bytes) -> list[Arrived]:
-    """Return what wsproto's own connection makes of the same bytes."""
-    connection = Connection(ConnectionType.SERVER)
-    arrived: list[Arrived] = []
-    parts: list[str | bytes] = []
-    connection.receive_data(stream)
-    for event in connection.events():
-        if isinstance(event, TextMessage | BytesMessage):
-            parts.append(event.data if isinstance(event, TextMessage) else bytes(event.data))
-            if event.message_finished:
-                empty: str | bytes = "" if isinstance(event, TextMessage) else b""
-                arrived.append(empty.join(parts))  # type: ignore[arg-type]
-                parts.clear()
-        elif isinstance(event, WSPing):
-            arrived.append(Ping(bytes(event.payload)))
-        elif isinstance(event, CloseConnection):
-            at_fault = connection.state is ConnectionState.OPEN
-            arrived.append(Fault(event.code, event.reason or "") if at_fault else PeerClose(event.code))
-            break
-    return arrived
-
-
-def _comparable(arrived: list[Arrived]) -> list[object]:
-    return [("fault", item.code) if isinstance(item, Fault) else item for item in arrived]
+    found = comparable(whole)
+    if found != comparable(expected):
+        found, expected = comparable(read(stream + REST, cuts, 1 << 62)), read_by_wsproto(stream + REST)
+        assert found == comparable(expected)
 
 
 # The whole edge.
@@ -332,7 +295,7 @@ async def _client(chunks: list[bytes], *, ends: bool, sockets: bool) -> Outcome:
             await opening.send_all(
                 b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
             )
-            await _read_to_end(opening)
+            await read_to_end(opening)
             tasks = trio.lowlevel.current_statistics().tasks_living
             stream = await listener.dial()
             for chunk in filter(None, chunks):
@@ -346,7 +309,7 @@ async def _client(chunks: list[bytes], *, ends: bool, sockets: bool) -> Outcome:
             elif ends:
                 await stream.send_stream.aclose()
             with trio.fail_after(LONG):
-                received = await _read_to_end(stream)
+                received = await read_to_end(stream)
             await trio.aclose_forcefully(stream)
             await trio.sleep(LONG)
             assert not server.sessions, "a session lives on without a client"
@@ -361,16 +324,6 @@ async def _client(chunks: list[bytes], *, ends: bool, sockets: bool) -> Outcome:
             await trio.aclose_forcefully(end)
     received = re.sub(rb"(?i)\r\ndate: [^\r]*", b"", received)
     return Outcome(received, dict(server.tally.refusals), dict(server.tally.closes), messages, [])
-
-
-async def _read_to_end(stream: trio.abc.Stream) -> bytes:
-    data = b""
-    try:
-        while chunk := await stream.receive_some():
-            data += chunk
-    except trio.BrokenResourceError:
-        pass
-    return data
 
 
 HTTP_WORDS = (

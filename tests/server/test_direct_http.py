@@ -13,7 +13,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.later import begin
-from support.memory import serving, socket_stream_pair
+from support.memory import read_to_end, serving, socket_stream_pair
 from trio.testing import MockClock, wait_all_tasks_blocked
 from trio_socketio.conformance.fixture import EngineFixture
 from trio_socketio.conformance.peer import HOST, HTTPConnection, Peer, Wire, frame
@@ -53,16 +53,6 @@ async def read(stream: trio.abc.Stream) -> tuple[bytes, bytes]:
     while len(body) < length:
         body += await stream.receive_some(length - len(body))
     return head, body
-
-
-async def read_to_end(stream: trio.abc.Stream) -> bytes:
-    data = b""
-    try:
-        while chunk := await stream.receive_some():
-            data += chunk
-    except trio.BrokenResourceError:
-        pass
-    return data
 
 
 async def opened(stream: trio.abc.Stream) -> str:

@@ -3,50 +3,12 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.messages import comparable, read, read_by_wsproto
 from trio_socketio.conformance.peer import frame
-from trio_socketio.server.net.incoming import LARGE, MAX_PARTS, Arrived, Fault, Incoming, PeerClose, Ping, unmask
-from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, TextMessage
-from wsproto.events import Ping as WSPing
+from trio_socketio.server.net.incoming import LARGE, MAX_PARTS, Fault, Incoming, PeerClose, Ping, unmask
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 1, 2, 0, 8, 9, 10
 LIMIT = 200_000
-
-
-def read(data: bytes, cuts: list[int], limit: int = LIMIT) -> list[Arrived]:
-    """What comes of bytes that arrive in pieces."""
-    incoming = Incoming(limit)
-    arrived: list[Arrived] = []
-    places = sorted({min(cut, len(data)) for cut in cuts})
-    for start, end in zip([0, *places], [*places, len(data)], strict=True):
-        arrived += incoming.feed(data[start:end])
-    return arrived
-
-
-def read_by_wsproto(data: bytes) -> list[Arrived]:
-    """What wsproto's own connection makes of the same bytes."""
-    connection = Connection(ConnectionType.SERVER)
-    arrived: list[Arrived] = []
-    parts: list[str | bytes] = []
-    connection.receive_data(data)
-    for event in connection.events():
-        if isinstance(event, (TextMessage, BytesMessage)):
-            parts.append(event.data if isinstance(event, TextMessage) else bytes(event.data))
-            if event.message_finished:
-                empty: str | bytes = "" if isinstance(event, TextMessage) else b""
-                arrived.append(empty.join(parts))  # type: ignore[arg-type]
-                parts.clear()
-        elif isinstance(event, WSPing):
-            arrived.append(Ping(bytes(event.payload)))
-        elif isinstance(event, CloseConnection):
-            at_fault = connection.state is ConnectionState.OPEN
-            arrived.append(Fault(event.code, event.reason or "") if at_fault else PeerClose(event.code))
-            break
-    return arrived
-
-
-def comparable(arrived: list[Arrived]) -> list[object]:
-    return [("fault", item.code) if isinstance(item, Fault) else item for item in arrived]
 
 
 payloads = st.one_of(st.text(max_size=70).map(str.encode), st.binary(max_size=140), st.just(b"x" * 126))
@@ -84,7 +46,7 @@ def test_messages_of_every_length_arrive_whole(size, chunk):
         size //= 100  # byte by byte is the point, not the time
     text, data = "x" * size, bytes(range(256)) * (size // 256) + b"y" * (size % 256)
     stream = frame(TEXT, text.encode()) + frame(BINARY, data) + frame(PING, b"p") + frame(TEXT, "ü€😀".encode())
-    assert read(stream, list(range(0, len(stream), chunk))) == [text, data, Ping(b"p"), "ü€😀"]
+    assert read(stream, list(range(0, len(stream), chunk)), LIMIT) == [text, data, Ping(b"p"), "ü€😀"]
 
 
 def test_a_message_may_be_as_large_as_the_limit_and_no_larger():
@@ -111,7 +73,7 @@ def test_a_length_with_the_highest_bit_set_breaks_the_protocol():
 
 
 def test_nothing_comes_after_a_close_or_a_fault():
-    assert read(frame(CLOSE, b"\x03\xe8") + frame(TEXT, b"late"), []) == [PeerClose(1000)]
+    assert read(frame(CLOSE, b"\x03\xe8") + frame(TEXT, b"late"), [], LIMIT) == [PeerClose(1000)]
     incoming = Incoming(LIMIT)
     assert isinstance(incoming.feed(frame(TEXT, b"\xff"))[0], Fault)
     assert incoming.feed(frame(TEXT, b"late")) == []

@@ -4,7 +4,7 @@ import logging
 
 import pytest
 import trio
-from support.memory import MemoryListener, serving
+from support.memory import MemoryListener, read_to_end, serving
 from support.stage import staged
 from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
 from trio_socketio.conformance.peer import HOST, Peer, PeerError, Refused
@@ -796,16 +796,6 @@ async def test_nobody_owes_an_acknowledgement_of_a_volatile_event_that_was_dropp
 
 
 # What a connection may cost.
-
-
-async def read_to_end(stream):
-    data = b""
-    try:
-        while chunk := await stream.receive_some():
-            data += chunk
-    except trio.BrokenResourceError:
-        pass
-    return data
 
 
 @both_ways

@@ -2,7 +2,7 @@ import pytest
 import trio
 from support.memory import serving
 
-from trio_socketio import Server
+from trio_socketio import Server, emit
 
 
 async def test_another_thread_emits_through_trio():
@@ -25,6 +25,24 @@ async def test_another_thread_that_forgets_trio_is_told_how():
         await server.emit("still", "here")
         assert await client.event() == ["still", "here"]
         await client.transport.hang_up()
+
+
+async def test_an_answer_from_another_thread_is_refused_before_anything_is_sent():
+    server = Server()
+    refused = []
+
+    @server.on("ask")
+    async def ask(ctx):
+        for emitter in (ctx.emit, emit):
+            with pytest.raises(RuntimeError, match="works in trio only") as caught:
+                await trio.to_thread.run_sync(lambda: emitter("answer").send(None))  # noqa: B023  # awaited in the loop
+            refused.append(caught.value)
+        return len(refused)
+
+    async with serving(server) as peer:
+        client = await peer.join()
+        await client.emit("ask", id=1)
+        assert (await client.receive()).data == [2], "the acknowledgement is the first that comes"
 
 
 def test_without_trio_the_error_says_so():

@@ -67,3 +67,14 @@ async def serving(server: Server, path: str = "/socket.io/", *, sockets: bool = 
         if sockets:  # the kernel's memory must be given back
             for end in listener.client_ends:
                 await trio.aclose_forcefully(end)
+
+
+async def read_to_end(stream: trio.abc.Stream) -> bytes:
+    """Return everything that still comes, however the connection ends."""
+    data = b""
+    try:
+        while chunk := await stream.receive_some():
+            data += chunk
+    except trio.BrokenResourceError:
+        pass
+    return data
