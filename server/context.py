@@ -4,23 +4,25 @@ The current context is a context variable: a task that a handler starts inherits
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVarTuple
 
 import trio
 from trio_socketio.engine.config import Transport
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.rooms import Default
 from trio_socketio.server.emitter import Emitter
-from trio_socketio.server.handlers import Handler
+from trio_socketio.server.handlers import Handler, name_of
 from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.stage import Stage
 
 if TYPE_CHECKING:
     from trio_socketio.server.app import Server
     from trio_socketio.server.socket import Socket
+
+Ts = TypeVarTuple("Ts")
 
 current: ContextVar["Context"] = ContextVar("trio_socketio_context")
 """The context of the handler that runs."""
@@ -97,6 +99,32 @@ class Context(Emitter):
     def error_handler(self) -> Handler | None:
         """The handler of what other handlers raise: the namespace's, otherwise the server's."""
         return self._socket.routes.handlers.error or self.server.handlers.error
+
+    def start_soon(
+        self, async_fn: "Callable[[*Ts], Coroutine[Any, Any, object]]", *args: *Ts, name: str | None = None
+    ) -> None:
+        """Run an async function in a task that belongs to this connection in this namespace.
+
+        The task inherits the context of the caller: `emit` and its relatives mean this connection. When the connection leaves
+        the namespace, or is rejected from it, its tasks are cancelled at once; the disconnect handler runs after they
+        and the handlers have ended. What a task raises goes to the error handler, as from a handler. Its
+        result is dropped. For a connection that has left already nothing is started.
+
+        Args:
+            async_fn: The function.
+            *args: Its arguments.
+            name: What the task is called in error messages and for debuggers; by default as the function is.
+
+        Raises:
+            TypeError: That is no async function.
+        """
+        if not callable(async_fn):
+            raise TypeError(f"start_soon takes an async function, not {async_fn!r}")
+        work = async_fn(*args)
+        if not isinstance(work, Coroutine):
+            raise TypeError(f"start_soon takes an async function: {name_of(async_fn)} returned {work!r}")
+        if not self._socket.start_soon(self, work, name or name_of(async_fn)):
+            work.close()
 
     def acknowledged_by(self, sid: str) -> "Context":
         """Return this context as the callback of one of its emits sees it."""

@@ -2,9 +2,11 @@
 
 A `Lane` belongs to one socket. What is submitted to it runs one after another in one task, which exists only while there is
 something to do; the reader that submits never waits for a handler. When the socket leaves, the lane is closed: what runs may go
-on for a grace period, then it is cancelled, and at last, exactly once, the disconnect handler runs.
+on for a grace period, then it is cancelled, and at last, exactly once, the disconnect handler runs. Companions, the tasks that
+handlers have started for as long as the socket is there, are cancelled at once, and end before the disconnect handler as well.
 """
 
+import contextvars
 import logging
 import math
 from collections import deque
@@ -63,6 +65,7 @@ class Lane:
     __slots__ = (
         "_backlog",
         "_closed",
+        "_companions",
         "_concurrent",
         "_first",
         "_grace",
@@ -81,6 +84,9 @@ class Lane:
         self._first: Job | None = None
         self._queue: deque[Job] | None = None  # what waits behind it
         self._concurrent: set[trio.CancelScope] | None = None  # around each of those that do not
+        self._companions: set[trio.CancelScope] | None = (
+            None  # around each of the tasks that end when the socket leaves
+        )
         self._closed = False
         self._last: Job | None = None
         self._grace: float | None = None
@@ -102,6 +108,20 @@ class Lane:
         self._backlog.waiting += 1
         self._start(job, trio.CancelScope())
 
+    def accompany(self, job: Job, context: contextvars.Context, name: object) -> bool:
+        """Run a job in a task of its own until the lane is closed; return whether it was started, which it is not after that.
+
+        It is not one of the client's jobs: the backlog does not count it, so that it never keeps input from being read.
+        """
+        if self._closed:
+            return False
+        if self._companions is None:
+            self._companions = set()
+        scope = trio.CancelScope()
+        self._companions.add(scope)
+        self._service.start_in(context, name, self._run_companion, job, scope)
+        return True
+
     def clear(self) -> None:
         """Drop the jobs that have not begun."""
         if self._first is not None:
@@ -112,8 +132,13 @@ class Lane:
             self._queue = None
 
     def close(self, last: Job | None, grace: float | None) -> None:
-        """Run ``last`` once everything that runs or waits has ended, which is cancelled after ``grace`` seconds (None: never)."""
+        """Run ``last`` once everything that runs or waits has ended, which is cancelled after ``grace`` seconds (None: never).
+
+        Companions are cancelled now.
+        """
         self._closed = True
+        for scope in self._companions or ():
+            scope.cancel()
         self._last = last
         self._service.leaving.add(self)
         self.hasten(grace)
@@ -192,8 +217,18 @@ class Lane:
                 self._backlog.progressed()
             self._finish()
 
+    async def _run_companion(self, job: Job, scope: trio.CancelScope) -> None:
+        try:
+            with scope:
+                await contain(job)
+        finally:
+            if self._companions is not None:
+                self._companions.discard(scope)
+            if self._closed:
+                self._finish()
+
     def _finish(self) -> None:
-        if self._walking or self._concurrent:
+        if self._walking or self._concurrent or self._companions:
             return
         if self._last is None:
             self._service.leaving.discard(self)
@@ -238,6 +273,14 @@ async def handle_event(
         socket.acknowledge(ack_id, result)
     except EncodeError as error:
         await report(context, handler.name, error)
+
+
+async def handle_companion(context: Context, name: str, work: Awaitable[object]) -> None:
+    """Await what a handler has started for as long as its socket is there."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001  # whatever it raises, `report` sees to it
+        await report(context, name, error)
 
 
 async def run_later(socket: "Socket", begin: float, job: Job) -> None:

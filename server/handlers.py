@@ -78,10 +78,10 @@ class Handler:
                 most = float("inf")
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY and required:
                 raise TypeError(
-                    f"{_name(function)} needs the keyword {parameter.name!r}, but a handler gets positional arguments only"
+                    f"{name_of(function)} needs the keyword {parameter.name!r}, but a handler gets positional arguments only"
                 )
         if most < shape.least or (shape.most is not None and least > shape.most):
-            signature = f"{_name(function)}{inspect.signature(function)}"
+            signature = f"{name_of(function)}{inspect.signature(function)}"
             raise TypeError(f"{signature} cannot be the {shape.name} handler: its parameters are {shape.forms}")
         call = getattr(function, "__call__", None)  # noqa: B004  # not whether it is callable, but whether calling it is async
         is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
@@ -90,7 +90,7 @@ class Handler:
     @property
     def name(self) -> str:
         """The function's name, for messages."""
-        return _name(self.function)
+        return name_of(self.function)
 
     async def call(self, *arguments: object) -> Any:
         """Call it with as many of the arguments as it takes."""
@@ -149,5 +149,6 @@ class HandlerTable:
         return self._events.get(event) or self.catch_all
 
 
-def _name(function: Function) -> str:
+def name_of(function: Function) -> str:
+    """Return the name of a function, for messages."""
     return getattr(function, "__qualname__", None) or repr(function)

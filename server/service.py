@@ -9,6 +9,7 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import trio
@@ -81,8 +82,18 @@ class Service:
 
     def start(self, function: "Callable[[*Ts], Awaitable[object]]", *args: *Ts) -> None:
         """Run an async function in a task of its own, which never inherits the context of a handler."""
+        self.start_in(self._context, None, function, *args)
+
+    def start_in(
+        self,
+        context: contextvars.Context,
+        name: object,
+        function: "Callable[[*Ts], Awaitable[object]]",
+        *args: *Ts,
+    ) -> None:
+        """Run an async function in a task of its own, which inherits a context and has a name, unless that is None."""
         self.busy += 1
-        self._context.run(self.nursery.start_soon, self._run, function, args)
+        context.run(partial(self.nursery.start_soon, self._run, function, args, name=name))
 
     async def _run(self, function: "Callable[[*Ts], Awaitable[object]]", args: tuple[*Ts]) -> None:
         try:

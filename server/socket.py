@@ -6,9 +6,10 @@ held until CONNECT has been sent. It leaves once, for one reason; then its rooms
 handler runs, and it is forgotten.
 """
 
+import contextvars
 import logging
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.server import dispatch
 from trio_socketio.server.acks import AckTable
+from trio_socketio.server.context import current
 from trio_socketio.server.errors import ConnectionRefused, TooManyRooms
 from trio_socketio.server.handlers import Handler
 from trio_socketio.server.handshake import Handshake
@@ -199,6 +201,12 @@ class Socket:
         """Run the callback of an emit in a task of its own, in the context of who emitted."""
         answer = partial(dispatch.handle_answer, self, handler, emitter, sid, arguments)
         self.client.live.service.start(dispatch.contain, answer)
+
+    def start_soon(self, emitter: "Context", work: Awaitable[object], name: str) -> bool:
+        """Run something in a task that ends when this socket leaves; return whether it was started, which it is until then."""
+        inherited = contextvars.copy_context()
+        inherited.run(current.set, emitter)
+        return self.lane.accompany(partial(dispatch.handle_companion, emitter, name, work), inherited, name)
 
     # Stages.
 

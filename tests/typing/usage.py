@@ -30,6 +30,16 @@ async def connect(ctx: Context, auth: dict[str, str] | None) -> bool:
     return True
 
 
+async def tick(ctx: Context, seconds: float) -> None:
+    await ctx.emit("tick", seconds)
+
+
+@server.on("watch")
+def watch(ctx: Context) -> None:
+    ctx.start_soon(tick, ctx, 1.0, name="ticker")
+    ctx.start_soon(tick, ctx)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 @server.on("plain", concurrent=True)
 def plain(ctx: Context) -> list[str]:
     return ctx.rooms()
