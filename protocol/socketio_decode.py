@@ -1,8 +1,8 @@
 """Frames to Socket.IO packets: the `Decoder` of one session.
 
 A text frame is read in one of three ways, each of which takes about half as long as the next: what begins with ``2[`` is
-an event without anything between its type and its payload; one regular expression matches the head of nearly every
-other event and acknowledgement; what is left is read from left to right, step by step. Only the last way knows all
+an event without anything between its type and its payload; regular expressions match the heads of nearly all
+other events and acknowledgements; what is left is read from left to right, step by step. Only the last way knows all
 packets and all errors; the other two leave to it what they do not know.
 """
 
@@ -24,17 +24,19 @@ from trio_socketio.protocol.socketio_packet import (
     has_unsendable,
 )
 
-_EVENT = PacketType.EVENT
-_EVENTS, _ACKS = ({digit: BY_DIGIT[digit][0] for digit in digits} for digits in ("25", "36"))
+_EVENT, _ACK = PacketType.EVENT, PacketType.ACK
+_BINARY = {"5": PacketType.BINARY_EVENT, "6": PacketType.BINARY_ACK}
 
 # A namespace without a query in printable ASCII, an ack id that needs no look at its limit, and an array.
-_plain_head = re.compile(r"(?:([23])|([56])([0-9]{1,3})-)(?:(/[!-+\-->@-~]*),)?([0-9]{1,15})?\[").match
+_REST = r"(?:(/[!-+\-->@-~]*+),)?+([0-9]{0,15}+)\["
+_plain_head = re.compile("[23]" + _REST).match
+_plain_binary_head = re.compile("([56])([0-9]{1,3})-" + _REST).match
 
 _DIGITS = re.compile("[0-9]+")  # not \d nor str.isdigit, which know the digits of all scripts
 
 
-_Incomplete = tuple[Packet, list[binary.Slot], list[bytes]]
-"""A packet that waits for attachments, where these go, and those that have come."""
+_Incomplete = tuple[Packet, int, list[binary.Slot], list[bytes]]
+"""A packet that waits for attachments, how many it has, where these go, and those that have come."""
 
 
 class Decoder:
@@ -48,7 +50,7 @@ class Decoder:
         json: Reads the payloads.
     """
 
-    __slots__ = ("_decode", "_incomplete", "_max_attachment_bytes", "_max_attachments", "_missing", "_room")
+    __slots__ = ("_decode", "_incomplete", "_max_attachment_bytes", "_max_attachments", "_room")
 
     def __init__(
         self, max_attachments: int = 64, max_attachment_bytes: int = 1_000_000, json: JSONCodec = STANDARD
@@ -57,10 +59,8 @@ class Decoder:
         self._max_attachments = max_attachments
         self._max_attachment_bytes = max_attachment_bytes
         self._incomplete: _Incomplete | None = None
-        self._missing = 0
-        """Attachments that the incomplete packet waits for."""
         self._room = 0
-        """Bytes that they may have."""
+        """Bytes that the missing attachments may have."""
 
     @property
     def pending(self) -> bool:
@@ -86,42 +86,54 @@ class Decoder:
         if isinstance(frame, str):
             if incomplete is not None:
                 self._incomplete = None
-                raise DecodeError(f"A text frame came while attachments were awaited: {self._missing} missing", 0)
+                missing = incomplete[1] - len(incomplete[3])
+                raise DecodeError(f"A text frame came while attachments were awaited: {missing} missing", 0)
             if frame[:2] == "2[":  # the commonest frame by far: an event in the root namespace, without an ack id
                 data = self._decode(frame, 1)
                 if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
                     return arrived(_EVENT, "/", data, None)
                 return self._text(frame)
             head = _plain_head(frame)
-            return self._text(frame) if head is None else self._event_or_ack(frame, head)
+            if head is None:
+                return self._binary(frame)
+            namespace, number = head.groups()
+            if frame[0] == "2":
+                data = self._decode(frame, head.end() - 1)
+                if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
+                    return arrived(_EVENT, namespace or "/", data, int(number) if number else None)
+            elif number:
+                return arrived(_ACK, namespace or "/", self._decode(frame, head.end() - 1), int(number))
+            return self._text(frame)
         if incomplete is None:
             raise DecodeError("A binary frame came that no packet had announced", 0)
-        return self._attachment(incomplete, frame)
-
-    def _event_or_ack(self, frame: str, head: re.Match[str]) -> Packet | None:
-        """Decode a packet with a plain head in half the time of `_text`, which sees to everything else, errors included."""
-        digit, binary_digit, announced, namespace, number = head.groups()
-        count = 0
-        if digit is None:
-            digit = binary_digit
-            count = int(announced)
-            if count > self._max_attachments:
-                return self._text(frame)
-        position = head.end() - 1
-        packet_type = _EVENTS.get(digit)
-        if packet_type is not None:
-            data = self._decode(frame, position)
-            if not data or type(data[0]) is not str or data[0] in RESERVED_EVENTS:
-                return self._text(frame)
-        elif number is not None:
-            packet_type = _ACKS[digit]
-            data = self._decode(frame, position)
-        else:
-            return self._text(frame)
-        packet = arrived(packet_type, namespace or "/", data, None if number is None else int(number))
-        if binary_digit is not None:
-            return self._awaiting(packet, binary.find(data, count, position), count)
+        packet, count, slots, attachments = incomplete
+        attachments.append(frame)
+        self._room -= len(frame)
+        if self._room < 0:
+            self._incomplete = None
+            detail = f"The attachments of a packet have more than {self._max_attachment_bytes} bytes"
+            raise DecodeError(detail, limit="max_payload")
+        if len(attachments) < count:
+            return None
+        self._incomplete = None
+        binary.fill(slots, attachments)
         return packet
+
+    def _binary(self, frame: str) -> Packet | None:
+        """Decode a binary event or acknowledgement with a plain head; `_text` sees to everything else."""
+        head = _plain_binary_head(frame)
+        if head is None:
+            return self._text(frame)
+        digit, announced, namespace, number = head.groups()
+        count = int(announced)
+        position = head.end() - 1
+        if count > self._max_attachments or (digit == "6" and not number):
+            return self._text(frame)
+        data = self._decode(frame, position)
+        if digit == "5" and not (data and type(data[0]) is str and data[0] not in RESERVED_EVENTS):
+            return self._text(frame)
+        packet = arrived(_BINARY[digit], namespace or "/", data, int(number) if number else None)
+        return self._awaiting(packet, binary.find(data, count, position), count)
 
     def _text(self, frame: str) -> Packet | None:
         known = BY_DIGIT.get(frame[:1])
@@ -172,25 +184,9 @@ class Decoder:
     def _awaiting(self, packet: Packet, slots: list[binary.Slot], count: int) -> Packet | None:
         if count == 0:
             return packet
-        self._incomplete = packet, slots, []
-        self._missing = count
+        self._incomplete = packet, count, slots, []
         self._room = self._max_attachment_bytes
         return None
-
-    def _attachment(self, incomplete: _Incomplete, attachment: bytes) -> Packet | None:
-        packet, slots, attachments = incomplete
-        attachments.append(attachment)
-        self._missing -= 1
-        self._room -= len(attachment)
-        if self._room < 0:
-            self._incomplete = None
-            detail = f"The attachments of a packet have more than {self._max_attachment_bytes} bytes"
-            raise DecodeError(detail, limit="max_payload")
-        if self._missing:
-            return None
-        self._incomplete = None
-        binary.fill(slots, attachments)
-        return packet
 
 
 def _number(frame: str, start: int, limit: int, what: str, bound: str | None = None) -> tuple[int, int]:
