@@ -316,7 +316,7 @@ class Emitter(ABC):
                 )
         await trio.lowlevel.checkpoint_if_cancelled()
         socket.join(rooms)
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        await self.server.pace.moved()
 
     async def leave_room(self, room: Names, sid: str | None = None, namespace: str | None = None) -> None:
         """Take a client out of one or several rooms; those it is not in are ignored.
@@ -337,7 +337,7 @@ class Emitter(ABC):
             )
         await trio.lowlevel.checkpoint_if_cancelled()
         socket.leave(rooms)
-        await trio.lowlevel.cancel_shielded_checkpoint()
+        await self.server.pace.moved()
 
     async def close_room(self, room: str, namespace: str | None = None) -> None:
         """Let every member of a room leave it; they stay connected.

@@ -1,4 +1,4 @@
-"""How often an emit lets other tasks run."""
+"""How often an emit, or a change of rooms, lets other tasks run."""
 
 from typing import Final
 
@@ -21,6 +21,12 @@ class Pace:
     def rested(self) -> None:
         """Others have had their turn."""
         self.left = EVERY
+
+    async def moved(self) -> None:
+        """Count a client that has moved in or out of rooms, as much as a packet, and let others run if it is time for that."""
+        self.left -= 1
+        if self.left < 0:
+            await self.rest()
 
     async def rest(self) -> None:
         """Let others run."""
