@@ -25,7 +25,7 @@ async def moves_until_another_task_runs(move):
 
 
 @pytest.mark.parametrize("method", ["join_room", "leave_room"])
-async def test_a_loop_that_changes_rooms_lets_others_run_now_and_then(method):
+async def test_a_loop_that_changes_rooms_lets_others_run_now_and_then(method, autojump_clock):
     server = Server()
     async with serving(server) as peer:
         await peer.join()
@@ -37,7 +37,7 @@ async def test_a_loop_that_changes_rooms_lets_others_run_now_and_then(method):
 
 
 @pytest.mark.shortcut("pace")
-async def test_a_single_change_of_rooms_is_no_wait():
+async def test_a_single_change_of_rooms_is_no_wait(autojump_clock):
     server = Server()
     async with serving(server) as peer:
         await peer.join()
@@ -46,7 +46,7 @@ async def test_a_single_change_of_rooms_is_no_wait():
         assert await moves_until_another_task_runs(lambda n: server.join_room(f"room {n}", sid)) >= 257
 
 
-async def test_a_change_of_rooms_is_a_point_of_cancellation_before_it_has_an_effect():
+async def test_a_change_of_rooms_is_a_point_of_cancellation_before_it_has_an_effect(autojump_clock):
     server = Server()
     async with serving(server) as peer:
         await peer.join()
