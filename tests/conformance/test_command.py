@@ -69,8 +69,8 @@ def test_the_reports_say_the_same(fixture_url, tmp_path, capsys):
 def faulty_url():
     """The address of a server that answers POST requests with `OK` instead of `ok`, and one case fails."""
     program = (
-        "import sys; from trio_socketio.server.net import connection; from trio_socketio.server.net.responses import Answer;"
-        "connection.OK = Answer(200, b'OK', connection.OK.headers);"
+        "import sys; from trio_socketio.server.net import decisions; from trio_socketio.server.net.responses import Answer;"
+        "decisions.OK = Answer(200, b'OK', decisions.OK.headers);"
         "from trio_socketio.cli import main; main(['conformance', 'serve', '--port', '0'])"
     )
     process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE)
