@@ -117,7 +117,12 @@ class Context(Emitter):
 
         Raises:
             TypeError: That is no async function.
+            RuntimeError: This is not trio.
         """
+        if not trio.lowlevel.in_trio_run():
+            raise RuntimeError(
+                "start_soon() works in trio only; from another thread use trio.from_thread.run_sync(ctx.start_soon, ...)"
+            )
         if not callable(async_fn):
             raise TypeError(f"start_soon takes an async function, not {async_fn!r}")
         work = async_fn(*args)

@@ -115,11 +115,11 @@ class Lane:
         """
         if self._closed:
             return False
+        scope = trio.CancelScope()
+        self._service.start_in(context, name, self._run_companion, job, scope)
         if self._companions is None:
             self._companions = set()
-        scope = trio.CancelScope()
         self._companions.add(scope)
-        self._service.start_in(context, name, self._run_companion, job, scope)
         return True
 
     def clear(self) -> None:
