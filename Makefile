@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 NODE_TOOLS := $(shell command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && echo tests/interop/node_modules/.stamp conformance/fixtures/node/node_modules/.stamp)
 
-.PHONY: help demo test lint types format conformance-matrix bench bench-quick soak coverage clean
+.PHONY: help demo test lint types format docs conformance-matrix bench bench-quick soak coverage release-check clean
 .DELETE_ON_ERROR:
 
 help:
@@ -20,6 +20,8 @@ help:
 	@echo "make lint    check style and formatting"
 	@echo "make types   check the types with mypy and pyright"
 	@echo "make format  rewrite the code in the project's format"
+	@echo "make docs    build the documentation into build/site"
+	@echo "make release-check  build what would be released and run every test on it, with Python 3.11, 3.12 and 3.13"
 	@echo "make clean   remove what the other commands made"
 	@echo "make bench   compare the server with its peers (about 50 minutes)"
 	@echo "make bench-quick  the same with few rounds, as a smoke test"
@@ -50,6 +52,13 @@ types: $(VENV)/.stamp-lint
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python -p trio_socketio
 	cd build/types && ../../$(BIN)/mypy --config-file ../../pyproject.toml --python-executable ../../$(BIN)/python usage.py readme_*.py $(notdir $(wildcard examples/*.py))
 	cd build/types && ../../$(BIN)/pyright --pythonpath ../../$(BIN)/python
+
+# The variable silences the theme's notice about its successor.
+docs: $(VENV)/.stamp-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+release-check: $(VENV)/.stamp-test $(NODE_TOOLS)
+	@.ci/release --all
 
 conformance-matrix: $(VENV)/.stamp-package
 	@$(BIN)/python -m trio_socketio.conformance.matrix

@@ -37,6 +37,11 @@ def test_every_other_example_can_be_run(tmp_path, monkeypatch):
         assert isinstance(run_block(block)["server"], Server)
 
 
+async def test_the_test_of_the_readme_passes():
+    block = next(block for block in BLOCKS if "open_test_client" in block)
+    await run_block(block)["test_add"]()
+
+
 def test_the_commands_of_the_readme_exist():
     commands = set(re.findall(r"\$ make (\w+)", (ROOT / "README.md").read_text()))
     assert commands == {"demo", "test"}
