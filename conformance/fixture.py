@@ -209,8 +209,9 @@ class Echo:
         """Send a message back."""
         self._live.send(Outbound.message([frame]))
 
-    def closed(self, reason: CloseReason) -> None:
-        """Nothing is left to do."""
+    def closed(self, reason: CloseReason, detail: str, limit: str | None) -> bool:
+        """Nothing is left to do, and nothing was told."""
+        return False
 
     def tick(self, now: float) -> None:
         """Nothing is ever due."""

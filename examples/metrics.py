@@ -50,7 +50,7 @@ FAMILIES: Final = (
     Family("events_out", "counter", "Events queued, one for each recipient."),
     Family("events_dropped", "counter", "Volatile events dropped, one for each recipient."),
     Family("unknown_acks", "counter", "Acknowledgements that nobody waited for."),
-    Family("refusals", "counter", "Refused requests and namespaces.", "reason"),
+    Family("refusals", "counter", "Refused requests, namespaces and events.", "reason"),
     Family("closes", "counter", "Ended sessions.", "reason"),
     Family("disconnects", "counter", "Sockets that have left their namespaces.", "reason"),
     Family("limits", "counter", "How often limits were reached.", "limit"),

@@ -98,6 +98,8 @@ def _orjson() -> JSONCodec:
 
     def dump(value: JSON) -> bytes | None:
         packed = marshal.dumps(value, _MARSHAL_VERSION)
+        if _SHARED_BUFFER in packed and not _is_plain(value):
+            return None
         text: bytes = dumps(value, None, option)
         if (0x7F in packed or 0xFF in packed) and b"null" in text and _infinity(packed) is not None:
             return None
@@ -142,7 +144,12 @@ def _encode_with(dump: _Dump) -> Encode:
 # subclasses, and raises for all that orjson would write beyond them; it takes a third of the time of a look at each value
 # from Python. A double is in there as "g", with or without the highest bit, and eight bytes, the least significant one
 # first. In NaN and infinity all bits of the exponent are set. What looks like one may be part of something else.
+#
+# One thing it does not tell: whatever has a buffer is written like bytes. orjson refuses all of these but a member of an enum, of
+# which it writes the value. There is such a member once in its class and once in the data, so it is written with the highest
+# bit set, as everything that may be written again.
 _MARSHAL_VERSION = 4
+_SHARED_BUFFER = ord("s") | 0x80
 _infinity = re.compile(rb"[g\xe7].{6}[\xf0-\xff][\x7f\xff]", re.DOTALL).search
 
 _ATOMS = frozenset({str, int, bool, type(None)})

@@ -28,6 +28,9 @@ logger = logging.getLogger("trio_socketio.sockets")
 WHILE_CALLED: Final = 16
 """How many times as many events may wait while a handler awaits an acknowledgement, which only reading on can bring."""
 
+NOTICES: Final = 16
+"""Things of one session that the log is told of because a client did them; a broken client does one or two again and again."""
+
 
 def new_sid() -> str:
     """Return a session id: 20 URL-safe characters that hold 120 random bits."""
@@ -44,6 +47,7 @@ class Client:
         "_connect_by",
         "_decoder",
         "_deserted",
+        "_dismissed",
         "_ended",
         "_most_waiting",
         "_room",
@@ -65,11 +69,12 @@ class Client:
         self._decoder = socketio.Decoder(server.options.max_attachments, server.config.max_payload, server.options.json)
         self._deserted: tuple[str, ...] = ()
         # The server ended or refused these of late: what is still under way for them is no fault.
+        self._dismissed = False  # whether the log knows that the application has disconnected it
         self._ended = False
         self._connect_by: float | None = now + server.options.connect_timeout
         self._awaited: tuple[object, float] | None = None  # the packet that misses attachments, and until when it may
         self._buckets: dict[str, Bucket] | None = None  # by namespace, so that who rejoins has none that is full
-        self._told: tuple[str, ...] = ()  # the limits that it has reached, as the log knows
+        self._told: tuple[str, ...] = ()  # the limits that it has reached and what else it did, as the log knows
         self._most_waiting = server.options.limits.waiting_events
         self._calls = 0
         self._room: trio.Event | None = None  # what `ready` waits for
@@ -112,7 +117,7 @@ class Client:
         found = self.server.find_namespace(name)
         if found is None:
             self._turn_away(name, "Invalid namespace")
-            logger.info("rejected: nobody serves the namespace %.100r", name)
+            self._notice(logging.INFO, f"namespace {name}", "rejected: nobody serves the namespace %.100r", name)
             return
         if len(self.sockets) >= limits.namespaces:
             self._turn_away(name, "Too many namespaces")
@@ -158,8 +163,14 @@ class Client:
             )
             return
         if not handler.least <= len(arguments) + 1 <= handler.most:
-            logger.warning(
-                "the event %.100r came with %d arguments, which %s does not take", event, len(arguments), handler.name
+            server.tally.refusals["wrong number of arguments"] += 1
+            self._notice(
+                logging.WARNING,
+                f"event {event} in {socket.namespace}",
+                "the event %.100r came with %d arguments, which %s does not take",
+                event,
+                len(arguments),
+                handler.name,
             )
             return
         job = partial(dispatch.handle_event, socket, handler, event, arguments, packet.id)
@@ -236,6 +247,14 @@ class Client:
             self._told += (limit,)
             self.server.tally.reached(limit, message, *args)
 
+    def _notice(self, level: int, key: str, message: str, *args: object) -> None:
+        """Tell the log of something that a client may do with every packet: once for each key, and of `NOTICES` keys at most."""
+        if key in self._told or len(self._told) >= NOTICES:
+            level = logging.DEBUG
+        else:
+            self._told += (key,)
+        logger.log(level, message, *args)
+
     # Out.
 
     def send_packet(self, packet: socketio.Packet) -> None:
@@ -245,6 +264,7 @@ class Client:
     def disconnect(self) -> None:
         """End every namespace and then the connection; everything that was sent before is delivered first."""
         for socket in list(self.sockets.values()):
+            self._dismissed |= socket.stage is Stage.CONNECTED
             socket.disconnect()
         self.live.close(CloseReason.FORCED_CLOSE, "the application disconnected the client")
 
@@ -265,12 +285,15 @@ class Client:
             most = self.server.options.limits.namespaces
             self._deserted = (*self._deserted[1 - most :], socket.namespace) if most > 1 else (socket.namespace,)
 
-    def closed(self, reason: CloseReason) -> None:
-        """The session has ended: every socket leaves."""
+    def closed(self, reason: CloseReason, detail: str, limit: str | None) -> bool:
+        """The session has ended: every socket leaves, and says so in the log; return whether there was any to do so."""
         self._ended = True
+        told = self._dismissed
         for socket in list(self.sockets.values()):
-            socket.left(str(reason))
+            told |= socket.stage is Stage.CONNECTED
+            socket.left(str(reason), detail, limit)
         self.progressed()
+        return told
 
     # Time and back pressure.
 

@@ -48,7 +48,9 @@ class Service:
         self.sessions: dict[str, Live] = {}
         """The sessions that this service opened, by sid."""
         self.busy = 0
-        """Tasks that must end by themselves before the service may end: handlers, and HTTP requests being answered."""
+        """What must end by itself before the service may end: handlers, and exchanges with clients."""
+        self.exchanges = 0
+        """The latter alone, which a client can hold up: HTTP requests that are being answered, and open WebSockets."""
         self.leaving: set[Lane] = set()
         """The lanes of sockets that have left, until their disconnect handlers have ended."""
         self.shutting_down = False
@@ -92,8 +94,8 @@ class Service:
         *args: *Ts,
     ) -> None:
         """Run an async function in a task of its own, which inherits a context and has a name, unless that is None."""
-        self.busy += 1
         context.run(partial(self.nursery.start_soon, self._run, function, args, name=name))
+        self.busy += 1
 
     async def _run(self, function: "Callable[[*Ts], Awaitable[object]]", args: tuple[*Ts]) -> None:
         try:
@@ -103,12 +105,31 @@ class Service:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Count a block among what must end by itself before the service may end."""
+        """Count a block that runs the application among what must end by itself before the service may end."""
         self.busy += 1
         try:
             yield
         finally:
             self.done()
+
+    @contextmanager
+    def exchanging(self) -> Iterator[None]:
+        """Count a block that deals with a client among what must end by itself before the service may end."""
+        self.begin_exchange()
+        try:
+            yield
+        finally:
+            self.end_exchange()
+
+    def begin_exchange(self) -> None:
+        """Count an exchange with a client as busy."""
+        self.busy += 1
+        self.exchanges += 1
+
+    def end_exchange(self) -> None:
+        """One has ended."""
+        self.exchanges -= 1
+        self.done()
 
     def done(self) -> None:
         """Something that was counted as busy has ended."""
@@ -179,12 +200,13 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
                 with trio.move_on_after(server.options.shutdown_grace) as patience:
                     await service.shut_down()
                 if patience.cancelled_caught:
-                    level = logging.WARNING if service.busy else logging.INFO  # a silent client is nobody's fault
+                    handlers = service.busy - service.exchanges
                     logger.log(
-                        level,
-                        "shutting down: %d sessions and %d tasks did not end in time",
+                        logging.WARNING if handlers else logging.INFO,  # a silent client is nobody's fault
+                        "shutting down: %d sessions, %d exchanges with clients and %d handlers did not end in time",
                         len(service.sessions),
-                        service.busy,
+                        service.exchanges,
+                        handlers,
                     )
                 for live in list(service.sessions.values()):
                     live.abandon()

@@ -256,8 +256,14 @@ class Socket:
             self.lane.clear()
             self.left(SERVER_DISCONNECT)
 
-    def left(self, reason: str) -> None:
-        """The socket is gone, whoever ended it: it cannot be reached from now on, and its disconnect handler will run."""
+    def left(self, reason: str, detail: str = "", limit: str | None = None) -> None:
+        """The socket is gone, whoever ended it: it cannot be reached from now on, and its disconnect handler will run.
+
+        Args:
+            reason: Why, as the disconnect handler is told.
+            detail: More about it, for the log.
+            limit: The name of the option whose bound was reached, if that is why.
+        """
         if self.stage is Stage.CONNECTING:
             self._withdraw()
             self.client.parted(self, by_server=False)
@@ -271,10 +277,11 @@ class Socket:
             self.acks.drop_all()
             self.server.tally.disconnects[reason] += 1
             logger.info(
-                "disconnected from %s: %s",
+                "disconnected from %s: %s (%s)" if detail else "disconnected from %s: %s%s",
                 self.namespace,
                 reason,
-                extra={"namespace": self.namespace, "reason": reason},
+                detail,
+                extra={"namespace": self.namespace, "reason": reason, "limit": limit},
             )
             last = partial(dispatch.handle_disconnect, self, self.routes.handlers.disconnect, reason)
             self.lane.close(last, self.client.live.service.grace)

@@ -76,7 +76,7 @@ class Stats(TypedDict):
     unknown_acks: int
     """Acknowledgements that nobody waited for: repeated, late or forged."""
     refusals: dict[str, int]
-    """Refused requests and namespaces by reason, since the start."""
+    """Refused requests, namespaces and events by reason, since the start."""
     closes: dict[str, int]
     """Ended sessions by reason, since the start."""
     disconnects: dict[str, int]

@@ -1,7 +1,7 @@
 """One connection: HTTP/1.1 by h11, request after request, until it closes or becomes a WebSocket.
 
 This serves every stream and every request. Plain sockets come here only with what `trio_socketio.server.net.direct_http` does not
-take; what both decide alike are the functions at the end.
+take; what both decide alike is in `trio_socketio.server.net.decisions`.
 
 Every wait has a deadline, which `trio_socketio.server.limits.Limits` says: for the next request, for its head from the first
 byte on, for its body, and until an answer has been read. A pending GET waits as long as its session lives, and the heartbeat
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import h11
 import trio
 from trio_socketio.engine.config import Transport
-from trio_socketio.engine.events import Closed, CloseReason, Conflict, Event
+from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.origins import Headers
 from trio_socketio.engine.request import (
     BadRequest,
@@ -28,37 +28,45 @@ from trio_socketio.engine.request import (
     RejectCode,
     Request,
     Upgrade,
-    admit,
     handles,
     parse_request,
     reject,
 )
-from trio_socketio.server.errors import ConnectionRefused
 from trio_socketio.server.http import HTTPRequest, HTTPResponse
+from trio_socketio.server.net.decisions import (
+    LINGER,
+    LINGER_BYTES,
+    MAX_PIPELINED,
+    conflicts,
+    decide,
+    find_refusal,
+    is_last,
+    log_fault,
+    log_idle,
+    log_refusal,
+    log_unavailable,
+    log_unread,
+    polled,
+    posted,
+    refusal_answer,
+    too_large,
+    websocket_fault,
+)
 from trio_socketio.server.net.direct import DirectWebSocket
 from trio_socketio.server.net.live import Live
-from trio_socketio.server.net.responses import Answer, complete, compress, reason, render_switching
+from trio_socketio.server.net.responses import Answer, complete, reason, render_switching
 from trio_socketio.server.net.streamed import StreamWebSocket, refuse
 from trio_socketio.server.net.websocket import RECEIVE_SIZE
 
 if TYPE_CHECKING:
-    from trio_socketio.server.app import Server
     from trio_socketio.server.service import Service
 
 logger = logging.getLogger("trio_socketio.http")
 
-MAX_PIPELINED: Final = 64 * 1024
-"""Bytes that a client may send ahead while a GET of its is pending; over it nothing more is read until that is answered."""
-
-OK: Final = Answer(200, b"ok", (("content-type", "text/html"),))
 TOO_LARGE: Final = Answer(413, b"", close=True)
-UNAVAILABLE: Final = "Service Unavailable"
-NO_STORE: Final = ("cache-control", "no-store")
-
-
-_KEY: Final = re.compile(r"[A-Za-z0-9+/]{21}[AQgw]==")
-"""A ``Sec-WebSocket-Key``: base64 of 16 bytes (RFC 6455, section 4.1)."""
-
+_UNREAD: Final = (h11.SEND_BODY, h11.ERROR)
+"""States of a client that has not been read to the end of its request."""
+_EMPTY_LINE: Final = re.compile(rb"\r?\n")
 
 AnyWebSocket = DirectWebSocket | StreamWebSocket
 
@@ -98,12 +106,12 @@ class Connection:
         self._secure = secure
         self._detaching = detaching
         self._limits = service.server.options.limits
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_bytes)
+        self._http = self._read_from(initial)
         self._served = served
         self._last = False  # the connection ends with the answer to the latest request
         self._pipelined = 0
-        if initial:
-            self._http.receive_data(initial)
+        self._skipped = False  # an empty line before the next request
+        self._unread = False  # when the latest answer was sent, there was input that nobody will read if it is the last
 
     async def run(self) -> None:
         """Answer requests until the connection is over. The stream is left for the caller to close."""
@@ -112,9 +120,12 @@ class Connection:
                 pass
         except Gone as gone:
             logger.debug("connection over: %s", gone)
+        if self._unread:
+            await self._linger()
 
     async def _next(self) -> bool:
         """Answer one request; return whether another may follow."""
+        self._unread = False
         try:
             head = await self._receive_head()
         except h11.RemoteProtocolError as error:
@@ -125,7 +136,7 @@ class Connection:
             return False
         self._served += 1
         self._last = is_last(self._served, self._server)
-        with self._service.working():
+        with self._service.exchanging():
             try:
                 request = parse_request(
                     head.method.decode("ascii"),
@@ -204,7 +215,8 @@ class Connection:
 
     async def _refusal(self, request: Request, cors: Headers) -> Reject | None:
         """Return why no session can be opened for a request, or None."""
-        return await find_refusal(request, self._service, cors)
+        with self._service.working():
+            return await find_refusal(request, self._service, cors)
 
     async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> AnyWebSocket | None:
         if not await self._accept_websocket(request):
@@ -317,7 +329,8 @@ class Connection:
             body=body,
         )
         try:
-            response = _checked(await self._server.options.http(question))
+            with self._service.working():
+                response = _checked(await self._server.options.http(question))
         except Exception:
             logger.exception("the http handler failed for %s %s", request.method, request.path)
             response = HTTPResponse.text("Internal server error\n", 500)
@@ -341,7 +354,12 @@ class Connection:
             )
         )
         if not bodiless:
-            async for chunk in body:
+            chunks = aiter(body)
+            while True:
+                with self._service.working():
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    break
                 await self._write(self._http.send(h11.Data(data=chunk)))
         await self._write(self._http.send(h11.EndOfMessage()))
 
@@ -354,6 +372,25 @@ class Connection:
             await self._send(Answer(status, b"", close=True))
 
     # h11.
+
+    def _read_from(self, data: bytes) -> h11.Connection:
+        """Return what reads requests from some bytes on."""
+        http = h11.Connection(h11.SERVER, max_incomplete_event_size=self._limits.head_bytes)
+        if data:
+            http.receive_data(data)
+        return http
+
+    def _next_of_head(self) -> object:
+        """Return what h11 makes of what has come, but for one empty line, which it would refuse (RFC 9112, section 2.2)."""
+        if not self._skipped:
+            data, ended = self._http.trailing_data
+            if data == b"\r" and not ended:
+                return h11.NEED_DATA
+            empty = _EMPTY_LINE.match(data)
+            if empty is not None:
+                self._skipped = True
+                self._http = self._read_from(data[empty.end() :])
+        return self._http.next_event()
 
     def _status(self, error: h11.RemoteProtocolError) -> int:
         """Return the status for a head that is no HTTP, or too large: 414 if its first line is (RFC 9112, section 3)."""
@@ -368,9 +405,10 @@ class Connection:
             h11.RemoteProtocolError: What came is no HTTP.
         """
         first = True
+        self._skipped = False
         with trio.CancelScope(deadline=trio.current_time() + self._limits.keep_alive) as patience:
             while True:
-                event = self._http.next_event()
+                event = self._next_of_head()
                 if isinstance(event, h11.Request):
                     _check_size(event, self._limits.head_bytes)
                     self._pipelined = 0
@@ -438,6 +476,19 @@ class Connection:
             self._http.send(h11.EndOfMessage()),
         )
         await self._write(b"".join(part for part in parts if part))
+        self._unread = self._http.their_state in _UNREAD or bool(self._http.trailing_data[0])
+
+    async def _linger(self) -> None:
+        """Read and drop what the client still sends, so that it can read the last answer."""
+        dropped = 0
+        with trio.move_on_after(LINGER):
+            try:
+                if isinstance(self._stream, trio.abc.HalfCloseableStream):
+                    await self._stream.send_eof()
+                while dropped < LINGER_BYTES and (data := await self._stream.receive_some(RECEIVE_SIZE)):
+                    dropped += len(data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
+                logger.debug("connection over: it broke: %s", error)
 
     def _drained(self) -> bool:
         """Read what is left of a request that is answered without its body, as far as it is here already."""
@@ -485,131 +536,3 @@ def _checked(response: object) -> HTTPResponse:
     if not isinstance(response, HTTPResponse):
         raise TypeError(f"the http handler returns an HTTPResponse, not {type(response).__name__}")
     return response
-
-
-def decide(request: Request, server: "Server") -> Open | Poll[Live] | Post[Live] | Upgrade[Live] | Preflight | Reject:
-    """Return what a request to the Engine.IO path is."""
-    try:
-        return admit(request, server.sessions, server.config)
-    except Exception:
-        logger.exception("the function given as cors_allowed_origins failed; the request is refused")
-        return Reject(500, None, "Internal server error")
-
-
-def log_refusal(request: Request, refusal: Reject | Preflight) -> None:
-    """Say why `decide` has refused a request."""
-    if refusal.log is not None:
-        logger.info("refused %s %s: %s", request.method, request.path, refusal.log)
-
-
-async def find_refusal(request: Request, service: "Service", cors: Headers) -> Reject | None:
-    """Return why no session can be opened for a request, or None."""
-    refusal = unavailable(service, request.address, cors)
-    allow_request = service.server.options.allow_request
-    if refusal is not None or allow_request is None:
-        return refusal
-    try:
-        await allow_request(request)
-    except ConnectionRefused as refused:
-        return reject(RejectCode.FORBIDDEN, cors, f"allow_request said: {refused.message}")
-    except Exception:
-        logger.exception("allow_request failed; the client is refused")
-        return reject(RejectCode.FORBIDDEN, cors, "allow_request failed")
-    return unavailable(service, request.address, cors)  # again, for allow_request may have taken its time
-
-
-def unavailable(service: "Service", address: str, cors: Headers) -> Reject | None:
-    """Return why no session can be opened for an address, whatever the request says, or None."""
-    server = service.server
-    most = server.options.max_connections
-    if service.shutting_down:
-        return Reject(503, None, UNAVAILABLE, cors, "the server shuts down")
-    if most is not None and len(server.sessions) >= most:
-        return Reject(503, None, UNAVAILABLE, cors, f"max_connections={most} is reached", "max_connections")
-    most = server.options.limits.sessions_per_address
-    if most is not None and server.addresses is not None and server.addresses.count(address) >= most:
-        detail = f"sessions_per_address={most} is reached"
-        return Reject(503, None, UNAVAILABLE, cors, detail, "sessions_per_address")
-    return None
-
-
-def log_unavailable(request: Request, refusal: Reject) -> None:
-    """Say why no session was opened."""
-    logger.info("refused %s: %s", request.address, refusal.log, extra={"limit": refusal.limit})
-
-
-def log_fault(address: str, detail: str, limit: str | None, server: "Server") -> None:
-    """Say what is wrong with a request, and count the limit that it exceeds, if it does."""
-    if limit is not None:
-        server.tally.limits[limit] += 1
-    logger.info("refused a request from %s: %s", address, detail, extra={"limit": limit})
-
-
-def log_unread(address: str, server: "Server") -> None:
-    """Count an answer that was not read in time, and say so."""
-    server.tally.reached("write_timeout", "a connection from %s was cut: its answer was not read in time", address)
-
-
-def log_idle(server: "Server") -> None:
-    """Count a connection that ends because nothing has come for so long; that is the usual end, and nothing for the log."""
-    server.tally.limits["keep_alive"] += 1
-    logger.debug("connection over: no further request has come in time", extra={"limit": "keep_alive"})
-
-
-def is_last(served: int, server: "Server") -> bool:
-    """Whether a connection must end with its so many-th request, which is counted."""
-    most = server.options.limits.requests_per_connection
-    if most is None or served < most:
-        return False
-    server.tally.limits["requests_per_connection"] += 1
-    logger.debug("connection over: %d requests are answered", served, extra={"limit": "requests_per_connection"})
-    return True
-
-
-def refusal_answer(refusal: Reject | Preflight, server: "Server") -> Answer:
-    """Count a refusal and return the answer."""
-    if refusal.status >= 400:  # the others are preflights that are granted
-        server.tally.refusals[refusal.message if isinstance(refusal, Reject) else "Forbidden"] += 1
-    if isinstance(refusal, Reject) and refusal.limit is not None:
-        server.tally.limits[refusal.limit] += 1
-    if isinstance(refusal, Preflight):
-        return Answer(refusal.status, b"", refusal.cors)
-    return Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
-
-
-def websocket_fault(request: Request) -> Answer | Reject | None:
-    """Return what is wrong with the opening handshake of a WebSocket (RFC 6455, section 4.2), or None."""
-    if request.header("sec-websocket-version") != "13":
-        return Answer(426, b"", (("sec-websocket-version", "13"),))
-    return None if _KEY.fullmatch(request.header("sec-websocket-key") or "") else reject(RejectCode.BAD_REQUEST)
-
-
-def conflicts(events: Sequence[Event]) -> bool:
-    """Whether a GET or a POST is one too many for its session."""
-    return bool(events) and any(isinstance(event, Conflict) for event in events)
-
-
-def polled(payload: str, request: Request, cors: Headers, server: "Server") -> Answer:
-    """Return the answer to a GET."""
-    options = server.options
-    answer = Answer(200, payload.encode(), (("content-type", "text/plain; charset=UTF-8"), NO_STORE, *cors))
-    if not options.http_compression or len(answer.body) < options.compression_threshold:
-        return answer
-    return compress(answer, request.header("accept-encoding"))
-
-
-def posted(live: Live, body: bytes, cors: Headers) -> Answer | Reject:
-    """Let a session take in the body of a POST, and return the answer."""
-    if live.closed:  # while the body came
-        return reject(RejectCode.SESSION_ID_UNKNOWN, cors)
-    events = live.receive(body, Transport.POLLING)
-    for event in events:
-        if isinstance(event, Closed) and event.reason is CloseReason.PARSE_ERROR:
-            return reject(RejectCode.BAD_REQUEST, cors)
-    return Answer(200, OK.body, (*OK.headers, NO_STORE, *cors))
-
-
-def too_large(live: Live, cors: Headers, server: "Server") -> Answer:
-    """End the session of a POST that is too large, and return the answer."""
-    live.abort(CloseReason.TRANSPORT_ERROR, f"a POST of more than {server.config.max_payload} bytes", "max_payload")
-    return Answer(413, b"", cors, close=True)

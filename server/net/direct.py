@@ -104,7 +104,7 @@ class DirectWebSocket(WebSocket):
         self._socket = taken
         self._descriptor = taken.fileno()
         self._open = True
-        self._live.service.busy += 1  # the shutdown waits for its closing handshake
+        self._live.service.begin_exchange()  # the shutdown waits for its closing handshake
 
     # Reading.
 
@@ -280,7 +280,7 @@ class DirectWebSocket(WebSocket):
         self._socket.close()
         self._entry = self._live.service.deadlines.schedule(self, self._entry)
         self._live.lost(self, reason, detail)
-        self._live.service.done()
+        self._live.service.end_exchange()
 
     def _check_closing(self) -> None:
         """Begin or end the closing handshake, if it is time for that."""

@@ -9,17 +9,19 @@ like these that is refused. What becomes a WebSocket leaves the socket to a `Dir
 ordinary or a path that is not ours, goes to h11 with the bytes that have come, in a task of its own, and stays there; that is
 decided before the request has had any effect.
 
-The life of a connection is `Phase`. In all phases but the first and the last a request is under way: the shutdown waits for it.
+The life of a connection is `Phase`. In all phases but the first and the last two a request is under way: the shutdown waits for
+it.
 
 A GET that must wait is answered at the end of the poller's turn in which there is something to say, or, outside of a turn, when
 the task that says it lets others run. So what is said together leaves together.
 
 Deadlines are looked at rarely: a connection has one entry among the deadlines, which is due at most `Limits.look` seconds from
-when it was made, and only then is seen whether its own deadline has come. No deadline here is shorter than that.
+when it was made, and only then is seen whether its own deadline has come. No deadline here is shorter than that, but the last.
 """
 
 import logging
 import socket
+from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
 from math import inf
@@ -43,7 +45,10 @@ from trio_socketio.engine.request import (
     make_request,
     reject,
 )
-from trio_socketio.server.net.connection import (
+from trio_socketio.server.net.deadlines import Entry
+from trio_socketio.server.net.decisions import (
+    LINGER,
+    LINGER_BYTES,
     MAX_PIPELINED,
     conflicts,
     decide,
@@ -61,7 +66,6 @@ from trio_socketio.server.net.connection import (
     unavailable,
     websocket_fault,
 )
-from trio_socketio.server.net.deadlines import Entry
 from trio_socketio.server.net.direct import DirectWebSocket
 from trio_socketio.server.net.head import Fields, Head, Unread, read_head
 from trio_socketio.server.net.live import Live
@@ -92,6 +96,8 @@ class Phase(Enum):
     """A task decides on the answer: whether a session may be opened, or when there is room for more events."""
     WRITE = auto()
     """The client must take an answer before anything else happens."""
+    LINGER = auto()
+    """The last answer has been sent before everything was read. What still comes is dropped, for a while."""
     GONE = auto()
     """The connection is closed, or is somebody else's."""
 
@@ -127,6 +133,7 @@ class DirectConnection:
         "_cors",
         "_deadline",
         "_dirty",
+        "_dropped",
         "_entry",
         "_interest",
         "_known",
@@ -144,6 +151,7 @@ class DirectConnection:
         "_service",
         "_socket",
         "_unconfirmed",
+        "_unread",
     )
 
     def __init__(self, taken: socket.socket, address: str, service: "Service", poller: "Poller") -> None:
@@ -162,6 +170,8 @@ class DirectConnection:
         self._partial = False  # it holds a part of a head, since when the deadline says
         self._known: dict[bytes, Fields] = {}  # header lines that will come again
         self._close = False  # the connection ends with the answer to the latest request
+        self._unread = False  # and not everything that the client sends before it has been read
+        self._dropped = 0  # bytes that came after it
         self._length = 0  # of the body that belongs to the latest request and has not been read
         self._body = bytearray()
         self._request: Request | None = None  # whose answer waits
@@ -211,6 +221,10 @@ class DirectConnection:
             self._body += data
             self._read_body()
             self._serve()
+        elif phase is Phase.LINGER:
+            self._dropped += len(data)
+            if self._dropped > LINGER_BYTES:
+                self._end("the client goes on sending after the last answer")
         else:
             self._buffer += data
             if len(self._buffer) > MAX_PIPELINED:
@@ -444,7 +458,8 @@ class DirectConnection:
     def _send(self, answer: Answer) -> None:
         """Send an answer. A request whose body was not read to its end cannot be followed by another."""
         if self._length:
-            self._close = self._close or len(self._buffer) < self._length
+            self._unread = len(self._buffer) < self._length
+            self._close = self._close or self._unread
             self._buffer = self._buffer[self._length :]
             self._length = 0
         self._close = self._close or answer.close or self._service.shutting_down
@@ -485,13 +500,28 @@ class DirectConnection:
             live.poll_done(written=True)
         self._request = self._live = None
         if self._close or self._service.shutting_down:
-            self._end()
+            if self._unread or self._buffer:
+                self._linger()
+            else:
+                self._end()
             return
         self._phase = Phase.HEAD
         self._deadline = trio.current_time() + self._limits.keep_alive
         if self._busy:
             self._watch()
             self._release()
+
+    def _linger(self) -> None:
+        """Read and drop what the client still sends, so that it can read the last answer."""
+        with suppress(OSError):  # if it has broken, reading tells
+            self._socket.shutdown(socket.SHUT_WR)
+        self._buffer = b""
+        self._phase = Phase.LINGER
+        self._watch()
+        now = trio.current_time()
+        self._deadline = now + LINGER
+        self._schedule(now)
+        self._release()
 
     # Changes.
 
@@ -502,12 +532,12 @@ class DirectConnection:
         self._watch()
         if not self._busy:
             self._busy = True
-            self._service.busy += 1
+            self._service.begin_exchange()
 
     def _release(self) -> None:
         if self._busy:
             self._busy = False
-            self._service.done()
+            self._service.end_exchange()
 
     def _watch(self) -> None:
         interest = _INTERESTS.get(self._phase, _Interest.READ)
@@ -580,6 +610,8 @@ class DirectConnection:
         elif self._phase is Phase.WRITE:
             log_unread(self._address, self._server)
             self._end("the client did not read its answer in time")
+        elif self._phase is Phase.LINGER:
+            self._end("the client has had its time for the last answer")
         else:
             log_idle(self._server)
             self._end()

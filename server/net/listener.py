@@ -5,7 +5,8 @@ import logging
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,6 +54,16 @@ async def open_listeners(
     if ssl_context is None:
         return listeners
     return [trio.SSLListener(listener, ssl_context, https_compatible=True) for listener in listeners]
+
+
+@asynccontextmanager
+async def closing(listeners: Sequence[trio.abc.Listener[Any]]) -> AsyncIterator[None]:
+    """Close listeners when a block ends, however it does; each may be closed already."""
+    try:
+        yield
+    finally:
+        for listener in listeners:
+            await trio.aclose_forcefully(listener)
 
 
 async def accept(service: "Service", listeners: Sequence[trio.abc.Listener[Any]], nursery: trio.Nursery) -> None:

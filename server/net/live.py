@@ -54,8 +54,8 @@ class Consumer(Protocol):
         """Take in one message."""
         ...
 
-    def closed(self, reason: CloseReason) -> None:
-        """The session has ended."""
+    def closed(self, reason: CloseReason, detail: str, limit: str | None) -> bool:
+        """The session has ended; return whether the log was told why, in a line for each namespace that the client leaves."""
         ...
 
     def tick(self, now: float) -> None:
@@ -310,7 +310,6 @@ class Live:
                 self._tally.closes[event.reason] += 1
                 self._close_code = _CLOSE_CODES.get(event.reason, NORMAL)
                 self._close_logged(event, event.limit or limit)
-                self.client.closed(event.reason)
             elif isinstance(event, ProbeFailed):
                 if event.limit is not None:
                     self._tally.limits[event.limit] += 1
@@ -324,14 +323,16 @@ class Live:
         return events
 
     def _close_logged(self, event: Closed, limit: str | None) -> None:
-        """Say in the log why the session has ended, and count the limit that is the cause."""
+        """Tell the client and the log why the session has ended, and count the limit that is the cause."""
         if limit is not None:
             self._tally.limits[limit] += 1
-        logger.info(
+        told = self.client.closed(event.reason, event.detail, limit)
+        logger.log(
+            logging.DEBUG if told else logging.INFO,
             "session closed: %s (%s)",
             event.reason,
             event.detail,
-            extra={"reason": str(event.reason), "limit": limit},
+            extra={"reason": str(event.reason), "limit": None if told else limit},
         )
 
     def _after_writing(self) -> None:

@@ -81,18 +81,22 @@ class WebSocket(ABC):
         if isinstance(arrived, PeerClose):
             self._peer_closed = True
             if not self._closing:
-                self._closing = close_frame(arrived.code)
+                self._close_with(arrived.code)
                 self._live.lost(
                     self, CloseReason.TRANSPORT_CLOSE, f"the client closed the WebSocket with code {arrived.code}"
                 )
         elif isinstance(arrived, Fault):
-            if not self._closing:  # the peer learns no more than the code
-                self._closing = close_frame(arrived.code)
+            self._close_with(arrived.code)
             limit = "max_payload" if arrived.code == CloseCode.MESSAGE_TOO_BIG else None
             self._live.lost(self, CloseReason.TRANSPORT_ERROR, f"no valid WebSocket: {arrived.detail}", limit)
         self._hurry()
         self.wake()
         return False
+
+    def _close_with(self, code: int) -> None:
+        """Answer with a Close frame, from which the peer learns no more than a code: that of what ended the session first."""
+        if not self._closing:
+            self._closing = close_frame(code if self._close_code is None else self._close_code)
 
     def _has_more(self) -> bool:
         """Whether the session, though it has ended, still has something to write through here."""

@@ -1,5 +1,6 @@
 """Other JSON libraries behave as the standard one does."""
 
+import array
 import dataclasses
 import datetime as dt
 import decimal
@@ -103,7 +104,76 @@ class Dict(dict):
     pass
 
 
+class Octets(bytes):
+    pass
+
+
+class Tuple(tuple):
+    __slots__ = ()
+
+
+class Buffer(bytearray):
+    pass
+
+
+class TextChoice(str, enum.Enum):  # noqa: UP042 - there are such classes, and they are another kind
+    A = "a"
+
+
+class IntegerChoice(int, enum.Enum):
+    ONE = 1
+
+
+class FloatChoice(float, enum.Enum):
+    HALF = 0.5
+    NOTHING = math.nan
+
+
+class OctetsChoice(bytes, enum.Enum):
+    A = b"a"
+
+
+class BufferChoice(Buffer, enum.Enum):
+    __hash__ = object.__hash__
+    A = 2
+
+
+class NamedOctets(bytes, enum.Enum):
+    """Members whose values are JSON, whatever they are themselves."""
+
+    __repr__ = object.__repr__
+
+    def __new__(cls, octets, value):
+        member = bytes.__new__(cls, octets)
+        member._value_ = value
+        return member
+
+    TEXT = (b"t", "text")
+    LIST = (b"l", [1, None])
+    INFINITE = (b"i", math.inf)
+
+
+class TupleChoice(tuple, enum.Enum):
+    __slots__ = ()
+
+    A = (1, 2)
+
+
+class Whole(enum.IntFlag):
+    ONE = 1
+    TWO = 2
+
+
+KINDS = [
+    *(*TextChoice, *IntegerChoice, *FloatChoice, *OctetsChoice, *BufferChoice, *NamedOctets, *TupleChoice),
+    *(Whole.ONE, Whole.ONE | Whole.TWO, Octets(b"x"), Buffer(b"x"), Tuple((1, 2)), array.array("i", [1, 2])),
+    *({TextChoice.A: 1}, {IntegerChoice.ONE: 1}, {FloatChoice.HALF: 1}, {FloatChoice.NOTHING: 1}, {OctetsChoice.A: 1}),
+    *({Octets(b"x"): 1}, {Tuple((1,)): 1}, {TupleChoice.A: 1}, {dt.date(2020, 1, 1): 1}, {Text("a"): 1}),
+    *(memoryview(b"abc").cast("c"), memoryview(b"abc")[::2], {b"x"}, frozenset({1}), [set()]),
+]
+"""Kinds of what JSON knows, and their members."""
 STRANGE = [
+    *KINDS,
     *(Word.A, Number.ONE, Choice.ONE, Flags.ONE, Record(), Record, Point(), Struct(), msgspec.UNSET),
     *(msgspec.Raw(b"1"), orjson.Fragment(b"1"), uuid.UUID(int=1), decimal.Decimal("1.5"), 1j, object(), Ellipsis),
     *(

@@ -2,8 +2,10 @@
 """Section C: who is left out."""
 
 import pytest
+from support.memory import serving
+from support.stage import staged
 
-from trio_socketio import emit, send
+from trio_socketio import Server, emit, send
 
 
 async def three(stage):
@@ -87,3 +89,48 @@ async def test_C7_across_namespaces_the_sid_of_the_connection_there_is_excluded(
     act = lambda ctx: emit("e", to="r", namespace="/x", include_self=False)  # noqa: E731
     assert await stage.inside(a, act) == 2
     assert reached(a, b, c, namespace="/x") == [0, 1, 1]
+
+
+async def test_C8_volatile_leaves_out_who_has_no_get_pending(autojump_clock, stage):
+    a, b = await stage.join(), await stage.join(transport="polling")
+    away = await stage.peer.join(transport="polling")  # between two GETs
+    answered = []
+    assert await stage.server.emit("e", volatile=True, callback=lambda: answered.append(1)) == 2
+    assert stage.server.emit_nowait("e", to=away.sids["/"], volatile=True) == 0
+    assert await stage.inside(a, lambda ctx: send("m", to=away.sids["/"], volatile=True)) == 0
+    await stage.settle()
+    stats = stage.server.stats()
+    assert (stats["events_dropped"], stats["pending_acks"]) == (3, 2)
+    assert a.events() == b.events() == [["e"]]
+    assert await stage.server.emit("late") == 3
+    assert await away.event() == ["late"]
+
+
+async def test_C8_volatile_leaves_out_who_has_not_read_what_was_sent_before(autojump_clock):
+    server = Server()
+    async with serving(server, sockets=True) as peer:
+        slow, fast = await peer.join(), await peer.join()
+        size = 0
+        while await server.emit("e", "x" * 10_000, to=slow.sids["/"], volatile=True):
+            size += 1
+        assert size
+        assert await server.emit("f", volatile=True) == 1
+        assert await fast.event() == ["f"]
+        assert server.stats()["events_dropped"] == 2
+        for _ in range(size):
+            assert await slow.event() == ["e", "x" * 10_000]
+        assert await server.emit("late", volatile=True) == 2
+        assert await slow.event() == ["late"]
+
+
+async def test_C8_volatile_leaves_out_who_is_not_accepted_yet(autojump_clock):
+    server = Server()
+
+    @server.on("connect")
+    async def connect(ctx):
+        assert await ctx.emit("e", volatile=True) == 0
+        assert await ctx.emit("f") == 1
+
+    async with staged(server) as stage:
+        a = await stage.join()
+        assert a.events() == [["f"]]

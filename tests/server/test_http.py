@@ -227,6 +227,32 @@ async def test_a_head_that_is_too_large_is_answered_431(autojump_clock):
         assert answer.startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("sockets", [False, True], ids=["streams", "sockets"])
+@pytest.mark.parametrize("chunks", [[b"\r\n%b"], [b"\n%b"], [b"\r", b"\n", b"%b"], [b"\r\n", b"%b"]], ids=repr)
+async def test_one_empty_line_before_a_request_is_passed_over(autojump_clock, sockets, chunks):
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with serving(Server(), sockets=sockets) as peer:
+        stream = await peer.dial()
+        for _ in range(2):  # before each request
+            for chunk in chunks:
+                await stream.send_all(chunk.replace(b"%b", request))
+                await trio.sleep(1)
+            assert (await stream.receive_some()).startswith(b"HTTP/1.1 404 ")
+        await stream.send_all(b"\r\n")
+        began = trio.current_time()
+        assert await read_to_end(stream) == b"", "an empty line alone is no request"
+        assert trio.current_time() - began == pytest.approx(Limits().keep_alive, abs=2)
+        assert (await talk(peer, b"\r\n\r\n" + request)).startswith(b"HTTP/1.1 400 "), "two are not passed over"
+
+
+@pytest.mark.parametrize("sockets", [False, True], ids=["streams", "sockets"])
+async def test_half_an_empty_line_must_be_completed_in_time(autojump_clock, sockets):
+    async with serving(Server(), sockets=sockets) as peer:
+        began = trio.current_time()
+        assert (await talk(peer, b"\r")).startswith(b"HTTP/1.1 408 ")
+        assert trio.current_time() - began == pytest.approx(Limits().head_timeout, abs=1)
+
+
 @pytest.mark.parametrize(
     "data", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n"]
 )

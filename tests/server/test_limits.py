@@ -9,6 +9,7 @@ from support.stage import staged
 from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
 from trio_socketio.conformance.peer import HOST, Peer, PeerError, Refused
 from trio_socketio.protocol.socketio import Packet, PacketType
+from trio_socketio.server.client import NOTICES
 from trio_socketio.server.limits import Addresses, Bucket, holder_of
 
 from trio_socketio import Limits, RateLimit, Server, TooManyAcks, TooManyRooms
@@ -624,6 +625,72 @@ async def test_what_a_client_does_again_and_again_is_told_once(autojump_clock, c
         for _ in range(5):
             assert (await client.connect("/x")).type is PacketType.CONNECT_ERROR
         check_reached(server, caplog, "namespaces", 5)
+
+
+def noticed(caplog, words):
+    """The lines at more than DEBUG level with these words."""
+    return [record for record in caplog.records if words in record.getMessage() and record.levelno >= logging.INFO]
+
+
+@both_transports
+async def test_namespaces_that_nobody_serves_are_told_once_each_and_not_without_end(autojump_clock, caplog, transport):
+    server = Server(ping_interval=1000)
+    async with serving(server) as peer:
+        client = await peer.join(transport=transport)
+        for _ in range(3):
+            assert (await client.connect("/a")).type is PacketType.CONNECT_ERROR
+        assert (await client.connect("/b")).type is PacketType.CONNECT_ERROR
+        assert [record.levelname for record in noticed(caplog, "nobody serves")] == ["INFO", "INFO"]
+        for number in range(100):
+            await client.connect(f"/{number}")
+        assert len(noticed(caplog, "nobody serves")) == NOTICES
+        assert server.stats()["refusals"] == {"invalid namespace": 104}
+        other = await peer.join(transport=transport)
+        await other.connect("/a")
+        assert len(noticed(caplog, "nobody serves")) == NOTICES + 1, "each session has lines of its own"
+
+
+@both_transports
+async def test_events_with_arguments_that_no_handler_takes_are_told_once_each_and_counted(
+    autojump_clock, caplog, transport
+):
+    server = with_echo()
+
+    @server.on("one")
+    async def one(ctx, argument):
+        raise AssertionError
+
+    @server.on("*")
+    async def other(ctx):
+        raise AssertionError
+
+    async with serving(server) as peer:
+        client = await peer.join(transport=transport)
+        for _ in range(3):
+            await client.emit("one")
+            await client.emit("one", SECRET, SECRET)
+        await client.emit("echo", id=1)
+        assert (await client.receive()).type is PacketType.ACK
+        [record] = noticed(caplog, "arguments")
+        assert (record.levelname, record.name) == ("WARNING", "trio_socketio.sockets")
+        assert record.getMessage().startswith("the event 'one' came with 0 arguments, which ")
+        for number in range(100):
+            await client.emit(f"other {number}", SECRET)
+        await client.emit("echo", id=2)
+        assert (await client.receive()).type is PacketType.ACK
+        assert len(noticed(caplog, "arguments")) == NOTICES
+        assert server.stats()["refusals"] == {"wrong number of arguments": 106}
+        assert SECRET not in caplog.text
+
+
+async def test_a_limit_is_told_although_a_client_has_done_many_other_things(autojump_clock, caplog):
+    server = with_echo(limits=Limits(name_length=10))
+    async with serving(server) as peer:
+        client = await peer.join()
+        for number in range(2 * NOTICES):
+            await client.connect(f"/{number}")
+        await client.connect("/" + "x" * 10)
+        check_reached(server, caplog, "name_length")
 
 
 async def test_the_sockets_of_a_client_have_buckets_of_their_own_and_keep_them(autojump_clock):

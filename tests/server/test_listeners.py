@@ -1,5 +1,7 @@
 """Real sockets: TCP, TLS, IPv6, unix; each on an address that the system chooses."""
 
+import errno
+import os
 import socket
 import ssl
 from contextlib import asynccontextmanager
@@ -9,6 +11,8 @@ import pytest
 import trio
 import trustme
 from trio_socketio.conformance.peer import Peer
+from trio_socketio.server.net import poller
+from trio_socketio.server.net.poller import SUPPORTED
 
 from trio_socketio import Server
 
@@ -155,6 +159,24 @@ async def test_clients_are_served_over_a_unix_socket(tmp_path, transport):
     async with serving(greeter(), [trio.SocketListener(unix)]), dialling(dial, "localhost") as peer:
         expected = ["world", False, "http://localhost/socket.io/", "local"]
         assert await greet(peer, transport) == expected
+
+
+@pytest.mark.skipif(not SUPPORTED, reason="this system has no epoll")
+@pytest.mark.parametrize("secure", [False, True])
+async def test_listeners_are_closed_when_the_system_has_nothing_left_to_watch_them_with(monkeypatch, secure):
+    def fail():
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(poller, "open_readiness", fail)
+    listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    address = listeners[0].socket.getsockname()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    served = [trio.SSLListener(each, context) for each in listeners] if secure else listeners
+    with pytest.RaisesGroup(OSError, flatten_subgroups=True):
+        await Server().serve_listeners(served)
+    assert [each.socket.fileno() for each in listeners] == [-1]
+    with socket.socket() as again:
+        again.bind(address)  # nobody has it any more
 
 
 async def test_an_address_in_use_raises_oserror():

@@ -341,6 +341,119 @@ async def test_clients_that_do_not_read_are_cut_off_when_the_grace_is_over(autoj
     assert not server.services
 
 
+def said_at_the_end(caplog):
+    """Return at which level the log tells that something did not end in time, and what."""
+    [record] = [record for record in caplog.records if "did not end in time" in record.getMessage()]
+    return record.levelname, record.getMessage()
+
+
+async def ask_for_nothing(peer):
+    """Send a part of a request."""
+    stream = await peer.dial()
+    await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+
+
+async def ask_and_read_nothing(peer):
+    """Leave an answer unread."""
+    stream = await peer.dial()
+    await stream.send_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+async def ask_for_large_events(peer):
+    """Leave events unread that no kernel keeps."""
+    client = await peer.join()
+    await client.emit("flood")
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+@pytest.mark.parametrize("stall", [ask_for_nothing, ask_and_read_nothing, ask_for_large_events])
+async def test_clients_that_hold_up_the_end_are_nobodys_fault(autojump_clock, nursery, caplog, sockets, stall):
+    caplog.set_level(logging.INFO)
+
+    async def http(request):
+        return HTTPResponse.text("x" * 10_000_000)
+
+    server, _reasons = recording(http=http, max_buffered_bytes=20_000_000)
+
+    @server.on("flood")
+    async def flood(ctx):
+        await ctx.reply("flood", "x" * 10_000_000)
+
+    listener = MemoryListener(sockets=True) if sockets else LockstepListener()
+    running = await start(nursery, server, listener)
+    try:
+        await stall(running.peer)
+        await wait_all_tasks_blocked()
+        assert await running.shut_down() == pytest.approx(GRACE, abs=0.1)
+        level, told = said_at_the_end(caplog)
+        assert level == "INFO"
+        assert " 1 exchanges with clients and 0 handlers " in told
+    finally:
+        for end in listener.client_ends:
+            await trio.aclose_forcefully(end)
+
+
+async def hang(*_arguments):
+    await trio.sleep_forever()
+
+
+async def stream_forever():
+    yield b"x"
+    await trio.sleep_forever()
+
+
+async def answer_forever(request):
+    return HTTPResponse(200, {}, stream_forever())
+
+
+HANGING = {
+    "an http handler": ({"http": hang}, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "an answer that is streamed": ({"http": answer_forever}, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "allow_request": (
+        {"allow_request": hang},
+        b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+@pytest.mark.parametrize("name", HANGING)
+async def test_what_the_application_does_not_end_is_warned_of(autojump_clock, nursery, caplog, sockets, name):
+    options, request = HANGING[name]
+    listener = MemoryListener(sockets=sockets)
+    running = await start(nursery, Server(shutdown_grace=GRACE, **options), listener)
+    stream = await running.peer.dial()
+    await stream.send_all(request)
+    await wait_all_tasks_blocked()
+    assert await running.shut_down() == pytest.approx(GRACE, abs=0.1)
+    level, told = said_at_the_end(caplog)
+    assert level == "WARNING"
+    assert " 1 handlers " in told
+    await trio.aclose_forcefully(stream)
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+async def test_an_event_handler_that_does_not_end_is_warned_of(autojump_clock, nursery, caplog, sockets):
+    server = Server(shutdown_grace=GRACE)
+
+    @server.on("stay")
+    async def stay(ctx):
+        with trio.CancelScope(shield=True):
+            await trio.sleep(GRACE)
+
+    listener = MemoryListener(sockets=sockets)
+    running = await start(nursery, server, listener)
+    client = await running.peer.join()
+    await client.emit("stay")
+    await wait_all_tasks_blocked()
+    await running.shut_down()
+    level, told = said_at_the_end(caplog)
+    assert level == "WARNING"
+    assert " 1 handlers " in told
+    for end in listener.client_ends:
+        await trio.aclose_forcefully(end)
+
+
 @pytest.mark.parametrize("probes", [False, True])
 async def test_a_half_done_upgrade_is_closed_on_both_transports(autojump_clock, nursery, probes):
     server, reasons = recording()
@@ -872,7 +985,7 @@ async def test_clients_that_do_not_read_and_pollers_that_stay_away_do_not_hold_u
     await process.peer.join(transport="polling")
     status, words, errors = await process.end(signal.SIGTERM)
     assert (status, words) == (0, ["emitted", REASON, REASON])
-    assert "shutting down: 2 sessions and" in errors
+    assert "INFO:trio_socketio.server:shutting down: 2 sessions, 1 exchanges with clients and 0 handlers" in errors
 
 
 @SIGNALS

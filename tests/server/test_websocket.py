@@ -424,3 +424,27 @@ async def test_frames_may_come_byte_by_byte(autojump_clock):
     await echo_in_chunks(
         Input(raw, [long, bytes(range(10)), "4end"]), [raw[index : index + 1] for index in range(len(raw))]
     )
+
+
+# Two faults at once.
+
+TWO_FAULTS = {
+    "a packet that is none, and a frame that is none": (frame(TEXT, b"x") + frame(3), 1008),
+    "a packet that is none, and a message that is too large": (frame(TEXT, b"x") + frame(BINARY, bytes(MAX + 1)), 1008),
+    "a packet that is none, a ping, and a frame that is none": (frame(TEXT, b"x") + frame(PING) + frame(3), 1008),
+    "a packet that is none, and a Close frame": (frame(TEXT, b"x") + frame(CLOSE, b"\x03\xe9"), 1008),
+    "a close packet, and a frame that is none": (frame(TEXT, b"1") + frame(3), 1000),
+    "a frame that is none, and a packet that is none": (frame(3) + frame(TEXT, b"x"), 1002),
+    "text that is none, and a frame that is none": (frame(TEXT, b"\xff") + frame(3), 1007),
+}
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+@pytest.mark.parametrize("name", TWO_FAULTS)
+async def test_the_first_of_two_faults_says_the_close_code(autojump_clock, sockets, name):
+    raw, code = TWO_FAULTS[name]
+    server = EngineFixture(max_payload=MAX)
+    async with serving(server, sockets=sockets) as peer:
+        websocket = await opened(peer)
+        await websocket.send_raw(raw)
+        await assert_closed(websocket, server, code)

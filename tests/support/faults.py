@@ -29,7 +29,7 @@ from trio_socketio.rooms import RoomRegistry
 from trio_socketio.server import app, client, dispatch, emitter, service, socket
 from trio_socketio.server.acks import AckTable
 from trio_socketio.server.client import Client
-from trio_socketio.server.net import connection, incoming
+from trio_socketio.server.net import decisions, incoming
 from trio_socketio.server.net.connection import Connection
 from trio_socketio.server.net.incoming import Incoming
 from trio_socketio.server.net.live import Live
@@ -186,7 +186,7 @@ def change_query(patch: Patch, key: str, change: Callable[[str | None], str | No
             query[key] = value
         return original(dataclasses.replace(request, query=query), *args)
 
-    around(patch, connection, "admit", admit)
+    around(patch, decisions, "admit", admit)
 
 
 @fault(
@@ -211,7 +211,7 @@ def any_method_opens_a_session(patch: Patch) -> None:
             request = dataclasses.replace(request, method="GET")
         return original(request, *args)
 
-    around(patch, connection, "admit", admit)
+    around(patch, decisions, "admit", admit)
 
 
 @fault(
@@ -232,7 +232,7 @@ def an_unknown_sid_opens_a_session(patch: Patch) -> None:
             return original(dataclasses.replace(request, query=query), *args)
         return admission
 
-    around(patch, connection, "admit", admit)
+    around(patch, decisions, "admit", admit)
 
 
 @fault("eio.handshake.refusal.json", "eio.handshake.refusal.codes")
@@ -253,7 +253,7 @@ def the_application_cannot_refuse(patch: Patch) -> None:
 
 @fault("eio.polling.post.ok")
 def posts_are_answered_in_capitals(patch: Patch) -> None:
-    patch.setattr(connection, "OK", Answer(200, b"OK", connection.OK.headers))
+    patch.setattr(decisions, "OK", Answer(200, b"OK", decisions.OK.headers))
 
 
 def change_answer(patch: Patch, change: Callable[[Answer], Answer]) -> None:
@@ -297,14 +297,14 @@ def no_cors_headers(patch: Patch) -> None:
 
 @fault("eio.polling.compression.unasked", "eio.polling.compression.declined")
 def compressed_for_all(patch: Patch) -> None:
-    around(patch, connection, "compress", lambda original, answer, _accepted: original(answer, "gzip"))
+    around(patch, decisions, "compress", lambda original, answer, _accepted: original(answer, "gzip"))
 
 
 @fault("eio.polling.compression.gzip")
 def compressed_without_saying_so(patch: Patch) -> None:
     around(
         patch,
-        connection,
+        decisions,
         "compress",
         lambda original, answer, accepted: without_header(original(answer, accepted), "content-encoding"),
     )
@@ -568,10 +568,10 @@ def polling_goes_on_after_the_upgrade(patch: Patch) -> None:
         admission = original(request, sessions, config)
         found = sessions.get(request.query.get("sid", ""))
         if isinstance(admission, Reject) and found is not None and request.method == "GET" and not request.is_websocket:
-            return connection.Poll(found, ())
+            return decisions.Poll(found, ())
         return admission
 
-    around(patch, connection, "admit", admit)
+    around(patch, decisions, "admit", admit)
 
 
 @fault("eio.upgrade.second-websocket.after")
