@@ -11,6 +11,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -116,7 +117,7 @@ class Lane:
         if self._closed:
             return False
         scope = trio.CancelScope()
-        self._service.start_in(context, name, self._run_companion, job, scope)
+        self._service.start_in(context, name, partial(self._run_companion, job, scope))
         if self._companions is None:
             self._companions = set()
         self._companions.add(scope)

@@ -84,17 +84,12 @@ class Service:
 
     def start(self, function: "Callable[[*Ts], Awaitable[object]]", *args: *Ts) -> None:
         """Run an async function in a task of its own, which never inherits the context of a handler."""
-        self.start_in(self._context, None, function, *args)
+        self._context.run(self.nursery.start_soon, self._run, function, args)
+        self.busy += 1
 
-    def start_in(
-        self,
-        context: contextvars.Context,
-        name: object,
-        function: "Callable[[*Ts], Awaitable[object]]",
-        *args: *Ts,
-    ) -> None:
-        """Run an async function in a task of its own, which inherits a context and has a name, unless that is None."""
-        context.run(partial(self.nursery.start_soon, self._run, function, args, name=name))
+    def start_in(self, context: contextvars.Context, name: object, function: Callable[[], Awaitable[object]]) -> None:
+        """Run an async function in a task of its own, which inherits a context and has a name."""
+        context.run(partial(self.nursery.start_soon, self._run, function, (), name=name))
         self.busy += 1
 
     async def _run(self, function: "Callable[[*Ts], Awaitable[object]]", args: tuple[*Ts]) -> None:
