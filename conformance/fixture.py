@@ -209,7 +209,7 @@ class Echo:
         """Send a message back."""
         self._live.send(Outbound.message([frame]))
 
-    def closed(self, reason: CloseReason, detail: str, limit: str | None) -> bool:
+    def closed(self, reason: CloseReason, detail: str, limit: str | None) -> bool:  # noqa: ARG002  # nothing here needs them
         """Nothing is left to do, and nothing was told."""
         return False
 

@@ -25,6 +25,8 @@ from trio_socketio.server.http import HTTPHandler, not_found
 from trio_socketio.server.limits import Addresses, Limits, RateLimit
 from trio_socketio.server.namespace import Namespace
 from trio_socketio.server.net import listener
+from trio_socketio.server.net.asgi import ASGIApplication
+from trio_socketio.server.net.asgi_scope import ASGIApp
 from trio_socketio.server.net.live import Consumer
 from trio_socketio.server.pace import Pace
 from trio_socketio.server.service import open_service
@@ -368,7 +370,7 @@ class Server(Emitter):
         task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve what trio listeners accept, until cancelled; they are closed at the end."""
-        async with open_service(self) as service:
+        async with listener.closing(listeners), open_service(self) as service:
             task_status.started(listeners)
             await listener.accept(service, listeners, service.nursery)
 
@@ -385,6 +387,18 @@ class Server(Emitter):
             return
         async with open_service(self) as service:
             await listener.attend(service, stream, alone=True)
+
+    def asgi(self, other_app: ASGIApp | None = None) -> ASGIApplication:
+        """Return this server as an ASGI 3 application, for a host that runs on trio, such as Hypercorn with its trio worker.
+
+        It serves from the host's ``lifespan.startup`` to its ``lifespan.shutdown``, which is the graceful shutdown.
+        ``docs/asgi.md`` says how to run and mount it.
+
+        Args:
+            other_app: The ASGI application that gets every request outside of ``path``, and lifespan events; if None, such
+                requests are answered by ``http=``.
+        """
+        return ASGIApplication(self, other_app)
 
     def consume(self, live: "Live", handshake: Handshake, now: float) -> Consumer:
         """Return who gets the messages of a new session. A subclass that speaks something else over Engine.IO returns its own."""

@@ -9,7 +9,6 @@ import contextvars
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import trio
@@ -89,7 +88,7 @@ class Service:
 
     def start_in(self, context: contextvars.Context, name: object, function: Callable[[], Awaitable[object]]) -> None:
         """Run an async function in a task of its own, which inherits a context and has a name."""
-        context.run(partial(self.nursery.start_soon, self._run, function, (), name=name))
+        context.run(lambda: self.nursery.start_soon(self._run, function, (), name=name))
         self.busy += 1
 
     async def _run(self, function: "Callable[[*Ts], Awaitable[object]]", args: tuple[*Ts]) -> None:

@@ -49,7 +49,13 @@ class HTTPConnection:
         return self.wire.stream
 
     async def send(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> None:
-        """Send a whole request."""
+        """Send a whole request.
+
+        Raises:
+            PeerError: The server has said that it closes the connection.
+        """
+        if self._http.our_state is h11.MUST_CLOSE:
+            raise PeerError("the server has said that it closes the connection after the last answer")
         if self._http.our_state is h11.DONE:
             self._http.start_next_cycle()
         named = {name.lower() for name, _ in headers}

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import trio
 from trio_socketio.conformance.peer.errors import PeerError
 from trio_socketio.conformance.peer.handshake import decode_payload
 from trio_socketio.conformance.peer.http import Response
@@ -18,6 +19,8 @@ class Polling:
         self._peer = peer
         self.handshake = handshake
         self.sid = handshake.sid
+        self.posting = trio.Lock()
+        """Held by `send`: a session has one POST at a time. Who posts by itself while something else may `send` holds it, too."""
         self._waiting: list[str | bytes] = []
 
     @property
@@ -53,7 +56,8 @@ class Polling:
 
     async def send(self, *frames: str | bytes) -> None:
         """Post packets, given as WebSocket would carry them."""
-        response = await self.post(engineio.encode_payload([engineio.decode_packet(frame) for frame in frames]))
+        async with self.posting:
+            response = await self.post(engineio.encode_payload([engineio.decode_packet(frame) for frame in frames]))
         if response.status != 200:  # OK
             raise PeerError(f"a post was answered with status {response.status}: {response.body[:200]!r}")
 

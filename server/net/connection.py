@@ -32,11 +32,11 @@ from trio_socketio.engine.request import (
     parse_request,
     reject,
 )
-from trio_socketio.server.http import HTTPRequest, HTTPResponse
 from trio_socketio.server.net.decisions import (
     LINGER,
     LINGER_BYTES,
     MAX_PIPELINED,
+    ask_http,
     conflicts,
     decide,
     find_refusal,
@@ -193,7 +193,7 @@ class Connection:
     # Sessions.
 
     async def _open(self, request: Request, transport: Transport, cors: Headers) -> AnyWebSocket | None:
-        refusal = await self._refusal(request, cors)
+        refusal = await find_refusal(request, self._service, cors)
         if refusal is not None:
             log_unavailable(request, refusal)
             await self._refuse(refusal)
@@ -213,11 +213,6 @@ class Connection:
         await self._answer_poll(request, live, (*cors, ("set-cookie", cookie)) if cookie else cors)
         return None
 
-    async def _refusal(self, request: Request, cors: Headers) -> Reject | None:
-        """Return why no session can be opened for a request, or None."""
-        with self._service.working():
-            return await find_refusal(request, self._service, cors)
-
     async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> AnyWebSocket | None:
         if not await self._accept_websocket(request):
             return None
@@ -230,7 +225,7 @@ class Connection:
 
     async def _accept_websocket(self, request: Request) -> bool:
         """Finish the opening handshake of a WebSocket, or refuse it."""
-        fault = websocket_fault(request)
+        fault = websocket_fault(request, self._server)
         if fault is None and not self._drained():  # what is left of a body would be read as frames
             fault = reject(RejectCode.BAD_REQUEST)
         if isinstance(fault, Answer):
@@ -318,22 +313,7 @@ class Connection:
             self._server.tally.reached("max_payload", "refused %s: a body of more than %d bytes", self._address, most)
             await self._send(TOO_LARGE)
             return
-        question = HTTPRequest(
-            method=request.method,
-            path=request.path,
-            query=request.query,
-            headers=request.header_map,
-            address=request.address,
-            secure=request.secure,
-            url=request.url,
-            body=body,
-        )
-        try:
-            with self._service.working():
-                response = _checked(await self._server.options.http(question))
-        except Exception:
-            logger.exception("the http handler failed for %s %s", request.method, request.path)
-            response = HTTPResponse.text("Internal server error\n", 500)
+        response = await ask_http(request, request.path, body, self._service)
         is_head = request.method == "HEAD"
         headers = tuple((name.lower(), value) for name, value in response.headers.items())
         try:
@@ -530,9 +510,3 @@ def _check_size(head: h11.Request, most: int) -> None:
 def _described(error: h11.RemoteProtocolError) -> str:
     """Return what h11 finds wrong, without the bytes that it quotes: they may hold a token, and this is logged."""
     return str(error).partition(": bytearray(")[0]
-
-
-def _checked(response: object) -> HTTPResponse:
-    if not isinstance(response, HTTPResponse):
-        raise TypeError(f"the http handler returns an HTTPResponse, not {type(response).__name__}")
-    return response

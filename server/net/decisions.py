@@ -1,8 +1,8 @@
 """What is answered to a request, whoever reads it: the decisions that all ways to serve HTTP share.
 
-`trio_socketio.server.net.connection` reads requests by h11 and `trio_socketio.server.net.direct_http` without tasks. What a
-request is, why it is refused, what its answer says, what is counted and what the log is told: all of that is decided here, so
-that it is the same for every client. Nothing here waits, but for ``allow_request``, which is the application's.
+`trio_socketio.server.net.connection` reads requests by h11, `trio_socketio.server.net.direct_http` without tasks, and an ASGI
+host hands them to `trio_socketio.server.net.asgi_http`. What a request is, why it is refused, what its answer says, what is counted and what the log is told: all of that is decided here, so
+that it is the same for every client. Nothing here waits, but for ``allow_request`` and ``http=``, which are the application's.
 """
 
 import logging
@@ -26,6 +26,7 @@ from trio_socketio.engine.request import (
     reject,
 )
 from trio_socketio.server.errors import ConnectionRefused
+from trio_socketio.server.http import HTTPRequest, HTTPResponse
 from trio_socketio.server.net.live import Live
 from trio_socketio.server.net.responses import Answer, compress
 
@@ -74,7 +75,8 @@ async def find_refusal(request: Request, service: "Service", cors: Headers) -> R
     if refusal is not None or allow_request is None:
         return refusal
     try:
-        await allow_request(request)
+        with service.working():
+            await allow_request(request)
     except ConnectionRefused as refused:
         return reject(RejectCode.FORBIDDEN, cors, f"allow_request said: {refused.message}")
     except Exception:
@@ -142,11 +144,49 @@ def refusal_answer(refusal: Reject | Preflight, server: "Server") -> Answer:
     return Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
 
 
-def websocket_fault(request: Request) -> Answer | Reject | None:
-    """Return what is wrong with the opening handshake of a WebSocket (RFC 6455, section 4.2), or None."""
+def websocket_fault(request: Request, server: "Server") -> Answer | Reject | None:
+    """Return what is wrong with the opening handshake of a WebSocket (RFC 6455, section 4.2), or None; the log is told."""
     if request.header("sec-websocket-version") != "13":
+        server.tally.refusals["Unsupported WebSocket version"] += 1
+        log_fault(request.address, "it asks for a version of WebSocket that is not 13", None, server)
         return Answer(426, b"", (("sec-websocket-version", "13"),))
-    return None if _KEY.fullmatch(request.header("sec-websocket-key") or "") else reject(RejectCode.BAD_REQUEST)
+    if _KEY.fullmatch(request.header("sec-websocket-key") or ""):
+        return None
+    log_fault(request.address, "its Sec-WebSocket-Key is not the base64 of 16 bytes", None, server)
+    return reject(RejectCode.BAD_REQUEST)
+
+
+def _checked(response: object) -> HTTPResponse:
+    if not isinstance(response, HTTPResponse):
+        raise TypeError(f"the http handler returns an HTTPResponse, not {type(response).__name__}")
+    return response
+
+
+async def ask_http(request: Request, path: str, body: bytes, service: "Service") -> HTTPResponse:
+    """Return what the ``http=`` handler answers; if it fails, status 500.
+
+    Args:
+        request: The request.
+        path: Its path as the handler sees it, not percent-decoded.
+        body: Its whole body.
+        service: Who was asked.
+    """
+    question = HTTPRequest(
+        method=request.method,
+        path=path,
+        query=request.query,
+        headers=request.header_map,
+        address=request.address,
+        secure=request.secure,
+        url=request.url,
+        body=body,
+    )
+    try:
+        with service.working():
+            return _checked(await service.server.options.http(question))
+    except Exception:
+        logger.exception("the http handler failed for %s %s", request.method, request.path)
+        return HTTPResponse.text("Internal server error\n", 500)
 
 
 def conflicts(events: Sequence[Event]) -> bool:

@@ -336,7 +336,7 @@ class DirectConnection:
         return True
 
     def _accepts_websocket(self, request: Request) -> bool:
-        fault = websocket_fault(request)
+        fault = websocket_fault(request, self._server)
         if isinstance(fault, Answer):
             self._send(fault)
         elif fault is not None:

@@ -196,6 +196,31 @@ async def test_a_websocket_that_is_refused_is_a_line(autojump_clock, lines, sock
             assert why in message
 
 
+@pytest.mark.parametrize("sockets", [False, True], ids=["streams", "sockets"])
+@pytest.mark.parametrize(
+    ("headers", "status", "why"),
+    [
+        (
+            [("sec-websocket-version", "8"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")],
+            426,
+            "version of WebSocket",
+        ),
+        ([("sec-websocket-version", "13"), ("sec-websocket-key", "short")], 400, "Sec-WebSocket-Key"),
+    ],
+    ids=["version", "key"],
+)
+async def test_an_opening_handshake_with_a_fault_is_a_line(autojump_clock, lines, headers, status, why, sockets):
+    server = make_server()
+    async with serving(server, sockets=sockets) as peer:
+        upgrade = [("connection", "Upgrade"), ("upgrade", "websocket"), *headers]
+        response = await peer.request("GET", peer.target(transport="websocket"), upgrade)
+        assert response.status == status
+        ((name, level, message),) = await lines.take()
+        assert (name, level) == ("http", "INFO")
+        assert why in message
+        assert sum(server.stats()["refusals"].values()) == 1
+
+
 @pytest.mark.parametrize(
     ("limit", "options"),
     [("max_connections", {"max_connections": 0}), ("sessions_per_address", {"limits": Limits(sessions_per_address=1)})],
