@@ -1,8 +1,9 @@
 """What is answered to a request, whoever reads it: the decisions that all ways to serve HTTP share.
 
 `trio_socketio.server.net.connection` reads requests by h11, `trio_socketio.server.net.direct_http` without tasks, and an ASGI
-host hands them to `trio_socketio.server.net.asgi_http`. What a request is, why it is refused, what its answer says, what is counted and what the log is told: all of that is decided here, so
-that it is the same for every client. Nothing here waits, but for ``allow_request`` and ``http=``, which are the application's.
+host hands them to `trio_socketio.server.net.asgi_http`. What a request is, why it is refused, what its answer says, what is
+counted and what the log is told: all of that is decided here, so that it is the same for every client. Nothing here waits,
+but for ``allow_request`` and ``http=``, which are the application's.
 """
 
 import logging
