@@ -4,6 +4,9 @@
 complaint, and both checkers report a comment that silences nothing.
 """
 
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
 from trio_socketio import (
     Context,
     HTTPRequest,
@@ -19,6 +22,7 @@ from trio_socketio import (
     join_room,
     rooms,
 )
+from trio_socketio.testing import Event, open_test_client
 
 server = Server(ping_interval=10, cors_allowed_origins=["https://a.example"], http=StaticFiles("."))
 
@@ -85,3 +89,21 @@ async def misspelt(ctx: Context) -> None:
 
 frames: list[TracedFrame] = []
 traced = Server(trace=frames.append, json="orjson")
+
+
+ASGIScope = MutableMapping[str, Any]  # as Starlette has them
+ASGIReceive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+ASGISend = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+async def hello(scope: ASGIScope, receive: ASGIReceive, send: ASGISend) -> None: ...
+
+
+beside = server.asgi(hello)
+
+
+async def test_chat() -> None:
+    async with open_test_client(server, auth={"token": "t"}, headers={"cookie": "a=b"}) as client:
+        answer = await client.call("chat", "hello")
+        event: Event = await client.expect("chat", timeout=1)
+        assert (answer, event.args) == ("delivered", ("hello",))
