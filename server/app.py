@@ -29,6 +29,7 @@ from trio_socketio.server.net.asgi import ASGIApplication
 from trio_socketio.server.net.asgi_scope import ASGIApp
 from trio_socketio.server.net.live import Consumer
 from trio_socketio.server.pace import Pace
+from trio_socketio.server.running import run_until_signal
 from trio_socketio.server.service import open_service
 from trio_socketio.server.stats import Stats, Tally, snapshot
 
@@ -335,6 +336,28 @@ class Server(Emitter):
         return snapshot(self)
 
     # Running.
+
+    def run(
+        self, host: str | None = "127.0.0.1", port: int = 3000, *, ssl_context: ssl.SSLContext | None = None
+    ) -> None:
+        """Be a program: run trio and serve, print the address, and end gracefully at SIGINT (Ctrl-C) or SIGTERM.
+
+        A second signal ends the process at once. An application that does more in trio runs `serve` in a nursery of its own.
+
+        Args:
+            host: The address to bind; None for all.
+            port: The port; 0 for any that is free.
+            ssl_context: Serve TLS with it.
+
+        Raises:
+            OSError: The address cannot be bound.
+            RuntimeError: Trio runs already: use `serve`.
+        """
+
+        def tell(url: str) -> None:
+            print(f"serving on {url}", flush=True)  # that is what a program is for
+
+        trio.run(run_until_signal, self, host, port, ssl_context, tell)
 
     async def serve(
         self,

@@ -2,7 +2,6 @@
 
 ::
 
-    import trio
     from trio_socketio import Server
 
     server = Server()
@@ -12,7 +11,7 @@
         await ctx.emit("chat", text, broadcast=True)
         return "delivered"
 
-    trio.run(server.serve, "127.0.0.1", 3000)
+    server.run("127.0.0.1", 3000)
 
 Everything that an application needs is here; the packages below (``protocol``, ``engine``, ``rooms``, ``server``)
 are how it is made.

@@ -107,3 +107,7 @@ async def test_chat() -> None:
         answer = await client.call("chat", "hello")
         event: Event = await client.expect("chat", timeout=1)
         assert (answer, event.args) == ("delivered", ("hello",))
+
+
+def program() -> None:
+    server.run("127.0.0.1", 3000, ssl_context=None)
