@@ -89,6 +89,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--from", dest="source", type=Path, metavar="FILE", help="measure nothing, take results from there"
     )
+    parser.add_argument(
+        "--resume",
+        type=Path,
+        metavar="FILE",
+        help="go on with a run that was interrupted: measure what is not in there",
+    )
     parser.add_argument("--html", type=Path, metavar="FILE", help="write the page there")
     parser.add_argument("--readme", type=Path, metavar="FILE", help="replace the generated part of this document")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a target was missed")
@@ -199,6 +205,11 @@ def run(options: argparse.Namespace) -> Results:
     results = Results(scale.rounds, options.quick, samples.describe_machine(), [], rows)
     servers = install(servers, results)
     results.servers = [ServerRow(server.name, server.label, server.family) for server in servers]
+    if options.resume is not None:
+        complete = results.resume(Results.load(options.resume))
+        stages = [stage for stage in stages if not complete.issuperset(load.id for load in stage.loads())]
+        again = {load.id for stage in stages for load in stage.loads()}
+        results.samples = [sample for sample in results.samples if sample.load not in again]
     cores = process.choose_cores()
     if not cores.apart:
         print(
@@ -208,7 +219,7 @@ def run(options: argparse.Namespace) -> Results:
     if descriptors < scale.crowd + 200:
         print(f"only {descriptors} files may be open, too few for {scale.crowd} connections", file=sys.stderr)
     os.sched_setaffinity(0, {cores.generator})
-    began = time.monotonic()
+    began = time.monotonic() - results.seconds
     try:
         measure(results, servers, stages, scale, cores, options.json)
         if codec:

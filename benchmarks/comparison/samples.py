@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -129,6 +130,27 @@ class Results:
     """Servers that were not measured, and why."""
     seconds: float = 0.0
     """What the run took."""
+
+    def resume(self, earlier: "Results") -> set[str]:
+        """Take over what an earlier run, which was interrupted, has measured in all rounds of all servers.
+
+        Returns:
+            The ids of those loads.
+
+        Raises:
+            BenchmarkError: It was not a run of the same servers on the same machine, in as many rounds.
+        """
+        names = [[server.name for server in results.servers] for results in (self, earlier)]
+        if names[0] != names[1] or (self.rounds, self.quick) != (earlier.rounds, earlier.quick):
+            raise BenchmarkError("a run can be resumed with the same servers and as many rounds only")
+        if {**self.machine, "load": ""} != {**earlier.machine, "load": ""}:
+            raise BenchmarkError("a run can be resumed on the same machine only")
+        measured = Counter(sample.load for sample in earlier.samples)
+        complete = {load for load, count in measured.items() if count == self.rounds * len(self.servers)}
+        self.samples = [sample for sample in earlier.samples if sample.load in complete]
+        self.versions = earlier.versions
+        self.seconds = earlier.seconds
+        return complete
 
     def save(self, path: Path) -> None:
         """Write the results to a file, in one piece, with a line for each sample."""

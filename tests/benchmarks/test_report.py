@@ -1,3 +1,4 @@
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -61,6 +62,23 @@ class Outline(HTMLParser):
 def test_results_come_back_from_a_file_as_they_were(results: Results, tmp_path: Path) -> None:
     results.save(tmp_path / "results.json")
     assert Results.load(tmp_path / "results.json") == results
+
+
+def test_a_run_goes_on_with_the_loads_that_are_not_complete(results: Results) -> None:
+    results.servers.pop()  # which failed in one round and was not asked again
+    results.samples = [sample for sample in results.samples if sample.server != "aiohttp"][:-1]
+    again = Results(3, False, {**results.machine, "load": "0.7"}, results.servers, results.loads)
+    assert again.resume(results) == {"echo-10-1", "echo-100-1", "memory-100"}
+    assert len(again.samples) == 3 * 3 * 2
+    assert again.seconds == results.seconds
+
+
+@pytest.mark.parametrize(
+    "change", [{"rounds": 5}, {"quick": True}, {"servers": []}, {"machine": {"system": "another"}}], ids=str
+)
+def test_a_run_of_another_kind_is_not_gone_on_with(results: Results, change: dict[str, object]) -> None:
+    with pytest.raises(BenchmarkError, match="can be resumed"):
+        replace(results, **change).resume(results)
 
 
 def test_a_file_that_holds_something_else_is_an_error(tmp_path: Path) -> None:
