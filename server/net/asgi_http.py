@@ -119,7 +119,8 @@ class Exchange:
     # Polling.
 
     async def _open(self, cors: Headers) -> None:
-        refusal = await find_refusal(self._request, self._service, cors)
+        with self._service.working():
+            refusal = await find_refusal(self._request, self._service, cors)
         if refusal is not None:
             log_unavailable(self._request, refusal)
             await self._refuse(refusal)

@@ -90,7 +90,8 @@ class Opening:
         admission = decide(request, self._server)
         match admission:
             case Open(_, cors):
-                refusal = await find_refusal(request, self._service, cors)
+                with self._service.working():
+                    refusal = await find_refusal(request, self._service, cors)
                 if refusal is not None:
                     log_unavailable(request, refusal)
                     await self._refuse(refusal)

@@ -193,7 +193,8 @@ class Connection:
     # Sessions.
 
     async def _open(self, request: Request, transport: Transport, cors: Headers) -> AnyWebSocket | None:
-        refusal = await find_refusal(request, self._service, cors)
+        with self._service.working():
+            refusal = await find_refusal(request, self._service, cors)
         if refusal is not None:
             log_unavailable(request, refusal)
             await self._refuse(refusal)

@@ -76,8 +76,7 @@ async def find_refusal(request: Request, service: "Service", cors: Headers) -> R
     if refusal is not None or allow_request is None:
         return refusal
     try:
-        with service.working():
-            await allow_request(request)
+        await allow_request(request)
     except ConnectionRefused as refused:
         return reject(RejectCode.FORBIDDEN, cors, f"allow_request said: {refused.message}")
     except Exception:
