@@ -7,7 +7,7 @@ import trio
 
 from trio_socketio.server.app import Server
 from trio_socketio.server.running import run_until_signal
-from trio_socketio.server.running import url as url
+from trio_socketio.server.running import url as url  # noqa: PLC0414  # for the tools of the wire, which know no server
 
 EXIT_USAGE = 2
 """The exit status when the address cannot be used."""
