@@ -53,8 +53,9 @@ class Person:
             say(self.name, "hears", self.events.get(timeout=WAIT))
 
     def leaves(self):
+        rest = list(self.events.queue)  # Flask-SocketIO may tell those who leave that they have left
         self.client.disconnect()
-        say(self.name, "has heard nothing else" if self.events.empty() else f"also hears {list(self.events.queue)}")
+        say(self.name, f"also hears {rest}" if rest else "has heard nothing else")
 
 
 def say(*words):

@@ -29,7 +29,7 @@ from trio_socketio.rooms import RoomRegistry
 from trio_socketio.server import app, client, dispatch, emitter, service, socket
 from trio_socketio.server.acks import AckTable
 from trio_socketio.server.client import Client
-from trio_socketio.server.net import decisions, incoming
+from trio_socketio.server.net import connection, decisions, direct_http, incoming
 from trio_socketio.server.net.connection import Connection
 from trio_socketio.server.net.incoming import Incoming
 from trio_socketio.server.net.live import Live
@@ -242,10 +242,11 @@ def refusals_have_no_body(patch: Patch) -> None:
 
 @fault("eio.handshake.refusal.application-polling", "eio.handshake.refusal.application-websocket")
 def the_application_cannot_refuse(patch: Patch) -> None:
-    async def refusal(_self: Connection, _request: Any, _cors: Any) -> None:
+    async def refusal(_request: Any, _service: Any, _cors: Any) -> None:
         return None
 
-    patch.setattr(Connection, "_refusal", refusal)
+    patch.setattr(connection, "find_refusal", refusal)
+    patch.setattr(direct_http, "find_refusal", refusal)
 
 
 # Polling -------------------------------------------------------------------------------------------------------------
