@@ -3,7 +3,7 @@
 import signal
 import ssl
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import trio
 from trio_socketio.server.net.listener import closing, open_listeners
@@ -35,11 +35,12 @@ async def run_until_signal(
     listeners = await open_listeners(host, port, ssl_context, None)
     async with closing(listeners):
         first = listeners[0]
-        bound = first.transport_listener if isinstance(first, trio.SSLListener) else first
+        below = first.transport_listener if isinstance(first, trio.SSLListener) else first
+        port = cast("trio.SocketListener", below).socket.getsockname()[1]  # `open_listeners` makes no others
         with trio.open_signal_receiver(*ENDING) as signals:
             async with trio.open_nursery() as nursery:
                 await nursery.start(server.serve_listeners, listeners)
-                tell(url(host or "localhost", bound.socket.getsockname()[1], secure=ssl_context is not None))
+                tell(url(host or "localhost", port, secure=ssl_context is not None))
                 async for _ in signals:
                     for number in ENDING:
                         signal.signal(number, signal.SIG_DFL)
