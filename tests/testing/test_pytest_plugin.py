@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import trio_socketio.testing
+
 MODULE = "trio_socketio.testing.pytest_plugin"
 LOAD = ["-p", "no:trio_socketio", "-p", MODULE]
 """What makes pytest load the plugin from here, whether or not the package that is installed brings it."""
@@ -197,7 +199,7 @@ def test_fixtures_are_listed_with_what_they_do(run):
 
 
 def test_the_plugin_itself_imports_nothing_of_the_package_nor_trio():
-    path = Path(__file__).parent.parent.parent / "trio_socketio" / "testing" / "pytest_plugin.py"
+    path = Path(trio_socketio.testing.__file__).with_name("pytest_plugin.py")
     code = (
         "import runpy, sys\n"
         f"runpy.run_path({str(path)!r})\n"
