@@ -1,12 +1,14 @@
 """What every test shares: a generated example may take as long as a slow machine needs, and log levels are put back."""
 
 import logging
+import os
 
 import hypothesis
 import pytest
 from support import shortcuts
 
-hypothesis.settings.register_profile("project", deadline=None)
+# Fewer examples in CI, which has limited time; `python tests/fuzz/run.py` is the long run.
+hypothesis.settings.register_profile("project", deadline=None, max_examples=40 if os.environ.get("CI") else 100)
 hypothesis.settings.load_profile("project")
 shortcuts.turn_off()
 
