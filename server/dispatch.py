@@ -85,9 +85,7 @@ class Lane:
         self._first: Job | None = None
         self._queue: deque[Job] | None = None  # what waits behind it
         self._concurrent: set[trio.CancelScope] | None = None  # around each of those that do not
-        self._companions: set[trio.CancelScope] | None = (
-            None  # around each of the tasks that end when the socket leaves
-        )
+        self._companions: set[trio.CancelScope] | None = None  # around each task that ends when the socket leaves
         self._closed = False
         self._last: Job | None = None
         self._grace: float | None = None

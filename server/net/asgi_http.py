@@ -31,6 +31,7 @@ from trio_socketio.server.net.asgi_channel import Channel, Gone
 from trio_socketio.server.net.asgi_scope import Message, Scope, encoded, read_request
 from trio_socketio.server.net.decisions import (
     ask_http,
+    chunks_of,
     conflicts,
     decide,
     find_refusal,
@@ -248,7 +249,7 @@ class Exchange:
     async def _stream_body(self, status: int, headers: Headers, body: AsyncIterator[bytes]) -> None:
         await self._channel.send_in_time(_start(status, headers))
         if self._method != "HEAD":
-            async for chunk in body:
+            async for chunk in chunks_of(body, self._service):
                 await self._channel.send_in_time({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._channel.send_in_time({"type": "http.response.body", "body": b"", "more_body": False})
 

@@ -37,6 +37,7 @@ from trio_socketio.server.net.decisions import (
     LINGER_BYTES,
     MAX_PIPELINED,
     ask_http,
+    chunks_of,
     conflicts,
     decide,
     find_refusal,
@@ -322,7 +323,7 @@ class Connection:
                 await self._send(Answer(response.status, response.body, headers), bodiless=is_head)
             else:
                 await self._stream_body(response.status, headers, response.body, bodiless=is_head)
-        except (Gone, trio.Cancelled):
+        except Gone:
             raise
         except Exception as error:
             logger.exception("the answer of the http handler to %s %s failed", request.method, request.path)
@@ -335,12 +336,7 @@ class Connection:
             )
         )
         if not bodiless:
-            chunks = aiter(body)
-            while True:
-                with self._service.working():
-                    chunk = await anext(chunks, None)
-                if chunk is None:
-                    break
+            async for chunk in chunks_of(body, self._service):
                 await self._write(self._http.send(h11.Data(data=chunk)))
         await self._write(self._http.send(h11.EndOfMessage()))
 

@@ -8,7 +8,7 @@ but for ``allow_request`` and ``http=``, which are the application's.
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from trio_socketio.engine.config import Transport
@@ -142,6 +142,17 @@ def refusal_answer(refusal: Reject | Preflight, server: "Server") -> Answer:
     if isinstance(refusal, Preflight):
         return Answer(refusal.status, b"", refusal.cors)
     return Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
+
+
+async def chunks_of(body: AsyncIterator[bytes], service: "Service") -> AsyncIterator[bytes]:
+    """Yield the chunks of an answer of the ``http=`` handler. Whoever waits for one waits for the application."""
+    chunks = aiter(body)
+    while True:
+        with service.working():
+            chunk = await anext(chunks, None)
+        if chunk is None:
+            return
+        yield chunk
 
 
 def websocket_fault(request: Request, server: "Server") -> Answer | Reject | None:

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import ssl
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from functools import partial
@@ -13,11 +12,10 @@ from pathlib import Path
 import pytest
 import trio
 import trustme
+from support.program import START, running
 from trio_socketio.conformance.peer import Peer, PeerError, Refused
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-START = 30.0
-"""Seconds for anything that a process does, on a slow machine."""
 
 AS_SYSTEMD = """
 import os, sys
@@ -30,49 +28,6 @@ if names:
     os.environ["LISTEN_FDNAMES"] = names
 os.execv(sys.executable, [sys.executable, *sys.argv[3:]])
 """
-
-
-class Program:
-    """A process that prints lines."""
-
-    def __init__(self, process):
-        self.process = process
-        self._buffer = b""
-
-    async def line(self):
-        with trio.fail_after(START):
-            while b"\n" not in self._buffer:
-                chunk = await self.process.stdout.receive_some()
-                assert chunk, (await self.process.stderr.receive_some()).decode()
-                self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode()
-
-    async def ends(self, status=0, errors=""):
-        with trio.fail_after(START):
-            assert await self.process.wait() == status
-            said = (await self.process.stderr.receive_some()).decode()
-        assert errors in said if errors else said == "", said
-
-    async def ends_well(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        await self.ends()
-
-
-@asynccontextmanager
-async def running(*command, **options):
-    process = await trio.lowlevel.open_process(
-        [sys.executable, *map(str, command)], stdin=-3, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
-    try:
-        yield Program(process)
-    finally:
-        with trio.CancelScope(shield=True):
-            if process.poll() is None:
-                process.kill()
-            await process.wait()
-            for stream in process.stdout, process.stderr:
-                await stream.aclose()
 
 
 @asynccontextmanager
@@ -153,7 +108,7 @@ def files(tmp_path):
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 async def test_tls_is_served_with_the_certificate_that_is_named(files, transport):
-    async with running(EXAMPLES / "tls.py", files.certificate, files.key, "--port", 0) as program:
+    async with running(sys.executable, EXAMPLES / "tls.py", files.certificate, files.key, "--port", 0) as program:
         port = int((await program.line()).rpartition(" ")[2])
         async with dialling(tls(port, files.trusting())) as peer:
             assert await echoed(peer, transport) == {"secure": True, "address": "127.0.0.1"}
@@ -162,7 +117,7 @@ async def test_tls_is_served_with_the_certificate_that_is_named(files, transport
 
 async def test_visitors_of_http_are_sent_to_https_and_no_session_opens_without_tls(files):
     arguments = (files.certificate, files.key, "--port", 0, "--redirect-port", 0)
-    async with running(EXAMPLES / "tls.py", *arguments) as program:
+    async with running(sys.executable, EXAMPLES / "tls.py", *arguments) as program:
         plain = int((await program.line()).rpartition(" ")[2])
         port = int((await program.line()).rpartition(" ")[2])
         async with dialling(tcp(plain), f"localhost:{plain}") as peer:
@@ -178,7 +133,7 @@ async def test_visitors_of_http_are_sent_to_https_and_no_session_opens_without_t
 
 
 async def test_a_renewed_certificate_is_served_without_disconnecting_anybody(files):
-    async with running(EXAMPLES / "tls.py", files.certificate, files.key, "--port", 0) as program:
+    async with running(sys.executable, EXAMPLES / "tls.py", files.certificate, files.key, "--port", 0) as program:
         port = int((await program.line()).rpartition(" ")[2])
         async with dialling(tls(port, files.trusting())) as before:
             client = await before.join()
@@ -202,7 +157,7 @@ async def test_a_renewed_certificate_is_served_without_disconnecting_anybody(fil
 
 async def test_only_who_has_a_certificate_is_let_in_if_that_is_asked_for(files):
     arguments = (files.certificate, files.key, "--port", 0, "--client-ca", files.ca)
-    async with running(EXAMPLES / "tls.py", *arguments) as program:
+    async with running(sys.executable, EXAMPLES / "tls.py", *arguments) as program:
         port = int((await program.line()).rpartition(" ")[2])
         stranger = await tls(port, files.trusting())()  # in TLS 1.3 the client is done before the server has looked
         async with dialling(partial(given, stranger)) as peer:
@@ -220,7 +175,7 @@ async def test_only_who_has_a_certificate_is_let_in_if_that_is_asked_for(files):
 
 async def test_a_unix_socket_is_served_with_its_permissions_and_removed_at_the_end(tmp_path):
     path = tmp_path / "socket"
-    async with running(EXAMPLES / "unix_socket.py", path, "--mode", "600") as program:
+    async with running(sys.executable, EXAMPLES / "unix_socket.py", path, "--mode", "600") as program:
         assert await program.line() == f"serving on {path}"
         assert path.stat().st_mode & 0o777 == 0o600
         for transport in "websocket", "polling":
@@ -232,12 +187,12 @@ async def test_a_unix_socket_is_served_with_its_permissions_and_removed_at_the_e
 
 async def test_the_socket_of_a_process_that_was_killed_is_replaced(tmp_path):
     path = tmp_path / "socket"
-    async with running(EXAMPLES / "unix_socket.py", path) as program:
+    async with running(sys.executable, EXAMPLES / "unix_socket.py", path) as program:
         await program.line()
         program.process.kill()
         await program.process.wait()
     assert path.is_socket()
-    async with running(EXAMPLES / "unix_socket.py", path) as program:
+    async with running(sys.executable, EXAMPLES / "unix_socket.py", path) as program:
         await program.line()
         async with dialling(partial(trio.open_unix_socket, path)) as peer:
             await echoed(peer)
@@ -246,16 +201,16 @@ async def test_the_socket_of_a_process_that_was_killed_is_replaced(tmp_path):
 
 async def test_a_socket_that_is_served_and_a_file_that_is_none_stay(tmp_path):
     path = tmp_path / "socket"
-    async with running(EXAMPLES / "unix_socket.py", path) as first:
+    async with running(sys.executable, EXAMPLES / "unix_socket.py", path) as first:
         await first.line()
-        async with running(EXAMPLES / "unix_socket.py", path) as second:
+        async with running(sys.executable, EXAMPLES / "unix_socket.py", path) as second:
             await second.ends(2, f"another process serves {path}")
         async with dialling(partial(trio.open_unix_socket, path)) as peer:
             await echoed(peer)
         await first.ends_well()
     file = tmp_path / "notes"
     file.write_text("precious")
-    async with running(EXAMPLES / "unix_socket.py", file) as program:
+    async with running(sys.executable, EXAMPLES / "unix_socket.py", file) as program:
         await program.ends(2, "is not a socket")
     assert file.read_text() == "precious"
 
@@ -264,7 +219,7 @@ async def test_pages_behind_the_proxy_connect_if_their_origin_is_named(tmp_path)
     path = tmp_path / "socket"
     forwarded = [("origin", "https://chat.example"), ("x-forwarded-proto", "https"), ("x-forwarded-for", "203.0.113.7")]
     for arguments, status in ((), 403), (("--origin", "https://chat.example"), 200):
-        async with running(EXAMPLES / "unix_socket.py", path, *arguments) as program:
+        async with running(sys.executable, EXAMPLES / "unix_socket.py", path, *arguments) as program:
             await program.line()
             async with dialling(partial(trio.open_unix_socket, path), "chat.example") as peer:
                 answer = await peer.request("GET", peer.target(transport="polling"), forwarded)
@@ -279,7 +234,7 @@ async def test_who_comes_by_whichever_door_is_in_the_same_room(files, tmp_path):
     path = tmp_path / "socket"
     arguments = ("--port", 0, "--tls-port", 0, "--host", "127.0.0.1", "--unix", path)
     certificate = ("--certificate", files.certificate, "--key", files.key)
-    async with running(EXAMPLES / "several_listeners.py", *arguments, *certificate) as program:
+    async with running(sys.executable, EXAMPLES / "several_listeners.py", *arguments, *certificate) as program:
         line = await program.line()
         doors = dict(part.split() for part in line.removeprefix("serving ").split(", "))
         assert list(doors) == ["tcp", "tls", "unix"]
@@ -303,7 +258,15 @@ async def test_who_comes_by_whichever_door_is_in_the_same_room(files, tmp_path):
 async def activated(*sockets, names="", arguments=()):
     """The example with sockets passed, as systemd does."""
     descriptors = [each.fileno() for each in sockets]
-    command = ("-c", AS_SYSTEMD, ",".join(map(str, descriptors)), names, EXAMPLES / "passed_socket.py", *arguments)
+    command = (
+        sys.executable,
+        "-c",
+        AS_SYSTEMD,
+        ",".join(map(str, descriptors)),
+        names,
+        EXAMPLES / "passed_socket.py",
+        *arguments,
+    )
     async with running(*command, pass_fds=descriptors) as program:
         yield program
 
@@ -364,10 +327,10 @@ async def test_it_ends_when_nobody_is_left_and_who_comes_later_waits_for_the_nex
 
 
 async def test_without_a_socket_or_with_one_that_does_not_listen_it_says_so():
-    async with running(EXAMPLES / "passed_socket.py") as program:
+    async with running(sys.executable, EXAMPLES / "passed_socket.py") as program:
         await program.ends(2, "no socket was passed")
     environment = {**os.environ, "LISTEN_PID": "1", "LISTEN_FDS": "1"}  # meant for another process
-    async with running(EXAMPLES / "passed_socket.py", env=environment) as program:
+    async with running(sys.executable, EXAMPLES / "passed_socket.py", env=environment) as program:
         await program.ends(2, "no socket was passed")
     ours, theirs = socket.socketpair()
     with ours, theirs:

@@ -14,12 +14,10 @@ from pathlib import Path
 import pytest
 import trio
 from interop import peers
+from support.program import START, running
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLE = ROOT / "examples" / "restart.py"
-
-START = 30.0
-"""Seconds for a process to begin, or for a client to come back, on a slow machine."""
 
 AS_SYSTEMD = """
 import os, sys
@@ -55,45 +53,6 @@ def listening():
         yield bound
 
 
-class Program:
-    """A process that prints lines."""
-
-    def __init__(self, process):
-        self.process = process
-        self._buffer = b""
-
-    async def line(self):
-        with trio.fail_after(START):
-            while b"\n" not in self._buffer:
-                chunk = await self.process.stdout.receive_some()
-                assert chunk, (await self.process.stderr.receive_some()).decode()
-                self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.decode()
-
-    async def ends_well(self, number=signal.SIGTERM):
-        self.process.send_signal(number)
-        with trio.fail_after(10):
-            assert await self.process.wait() == 0
-        assert await self.process.stderr.receive_some() == b""
-
-
-@asynccontextmanager
-async def running(*command, **options):
-    process = await trio.lowlevel.open_process(
-        [*map(str, command)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options
-    )
-    try:
-        yield Program(process)
-    finally:
-        with trio.CancelScope(shield=True):
-            if process.poll() is None:
-                process.kill()
-            await process.wait()
-            for stream in process.stdin, process.stdout, process.stderr:
-                await stream.aclose()
-
-
 @asynccontextmanager
 async def serving(bound, how):
     """The example, with the socket handed over; yields once it serves."""
@@ -103,7 +62,7 @@ async def serving(bound, how):
         "systemd": [sys.executable, "-c", AS_SYSTEMD, fd, sys.executable, EXAMPLE],
         "port": [sys.executable, EXAMPLE, "--port", bound.getsockname()[1]],
     }[how]
-    async with running(*handing_over, pass_fds=() if how == "port" else (fd,)) as program:
+    async with running(*handing_over, stdin=subprocess.PIPE, pass_fds=() if how == "port" else (fd,)) as program:
         line = await program.line()
         assert line.startswith(f"process {program.process.pid} serves ('127.0.0.1', {bound.getsockname()[1]}")
         yield program
@@ -154,7 +113,9 @@ async def test_nobody_is_refused_while_one_process_takes_over_from_another(how, 
         visitors = Visitors(port)
         async with (
             serving(bound, how) as old,
-            running(*client_command(language), f"http://127.0.0.1:{port}", transport, cwd=peers.HERE) as client,
+            running(
+                *client_command(language), f"http://127.0.0.1:{port}", transport, stdin=subprocess.PIPE, cwd=peers.HERE
+            ) as client,
             trio.open_nursery() as nursery,
         ):
             assert await client.line() == str(old.process.pid)
@@ -162,7 +123,7 @@ async def test_nobody_is_refused_while_one_process_takes_over_from_another(how, 
             await visitors.more()
             async with serving(bound, how) as new:
                 await visitors.more()
-                await old.ends_well()
+                await old.ends_well(signal.SIGTERM, within=10)
                 assert await client.line() == str(new.process.pid)
                 await visitors.more()
                 nursery.cancel_scope.cancel()
@@ -172,7 +133,7 @@ async def test_nobody_is_refused_while_one_process_takes_over_from_another(how, 
 async def test_connections_wait_for_the_next_process_where_the_last_one_goes_first():
     with listening() as bound:
         async with serving(bound, "descriptor") as old:
-            await old.ends_well()
+            await old.ends_well(signal.SIGTERM, within=10)
         early = await trio.open_tcp_stream("127.0.0.1", bound.getsockname()[1])
         await early.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         async with early, serving(bound, "descriptor"):
@@ -188,7 +149,7 @@ async def test_two_processes_may_bind_the_same_address():
         async with serving(reserved, "port") as old, serving(reserved, "port"), trio.open_nursery() as nursery:
             nursery.start_soon(visitors.come)
             await visitors.more()
-            await old.ends_well(signal.SIGINT)
+            await old.ends_well(signal.SIGINT, within=10)
             nursery.cancel_scope.cancel()
 
 
@@ -197,6 +158,6 @@ async def test_descriptors_that_were_handed_to_another_process_are_left_alone():
         fd = bound.fileno()
         environment = {**os.environ, "LISTEN_PID": "1", "LISTEN_FDS": "1"}
         command = (sys.executable, EXAMPLE, "--fd", fd)
-        async with running(*command, pass_fds=(fd, other.fileno()), env=environment) as program:
+        async with running(*command, stdin=subprocess.PIPE, pass_fds=(fd, other.fileno()), env=environment) as program:
             assert f", {bound.getsockname()[1]})" in await program.line()
-            await program.ends_well()
+            await program.ends_well(signal.SIGTERM, within=10)
