@@ -20,6 +20,9 @@ from trio_socketio.server.net import serving as serving_module
 from trio_socketio import Server
 
 TRANSPORTS = ["websocket", "polling", "upgrade", "upgraded"]
+PYTHON_CLIENTS = [("async", "websocket"), ("async", "upgrade"), ("sync", "polling")]
+"""The threaded client polls only: it reads and writes its WebSocket in two threads at once, and where that is one TLS connection,
+OpenSSL now and then (once in some 10,000 connections) corrupts the memory of the client or loses what was sent."""
 TIMEOUT = 60.0
 """Seconds for a client to say what became of it, on a slow machine."""
 
@@ -112,8 +115,7 @@ def test_the_scenarios_of_plain_connections_hold_over_tls(
         peers.run_scenario([node, f"js/{scenario}.js", server.url, transport], server)
 
 
-@pytest.mark.parametrize("transport", ["websocket", "upgrade"])
-@pytest.mark.parametrize("flavour", ["async", "sync"])
+@pytest.mark.parametrize(("flavour", "transport"), PYTHON_CLIENTS)
 def test_the_python_client_is_at_home_over_tls(
     flavour: str, transport: str, tmp_path: Path, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
