@@ -68,6 +68,7 @@ bench: $(VENV)/.stamp-package
 
 bench-quick: $(VENV)/.stamp-package
 	@$(BIN)/python benchmarks/compare.py --quick
+	@$(BIN)/python benchmarks/compare.py --quick --servers ours,floor --loads 'echo-100-*,ack-100-*,broadcast-*,room-*'
 
 COVERED := protocol engine rooms server rules scenarios
 coverage: $(VENV)/.stamp-test

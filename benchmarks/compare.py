@@ -104,7 +104,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def choose_servers(options: argparse.Namespace) -> list[Server]:
     """Return the servers that the command line asks for."""
     servers = known_servers()
-    if options.servers is not None:
+    if options.servers is None:
+        servers = [server for server in servers if server.family is not Family.FLOOR]
+    else:
         names = options.servers.split(",")
         unknown = set(names) - {server.name for server in servers}
         if unknown:

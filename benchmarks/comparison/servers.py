@@ -30,6 +30,8 @@ class Family(StrEnum):
     NODE = "socket.io"
     PYTHON_SOCKETIO = "python-socketio"
     """Flask-SocketIO belongs to it: it is a layer over the same server."""
+    FLOOR = "floor"
+    """No server to use, and measured on demand only: see ``servers/floor.py``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Server:
     family: Family
     program: Path
     python: Path | None = None
-    """The interpreter of ours; the peers have one in their environment."""
+    """The interpreter of ours and of the floor; the peers have one in their environment."""
 
     @property
     def environment(self) -> Path:
@@ -141,11 +143,12 @@ def ours(name: str = "ours", label: str = "trio-socketio", python: Path | None =
 
 
 def known_servers() -> list[Server]:
-    """Return the servers, ours first."""
+    """Return the servers, ours first, and the floor last."""
     return [
         ours(),
         Server("node", "Node socket.io", Family.NODE, PROGRAMS / "node" / "server.js"),
         Server("uvicorn", "python-socketio, uvicorn", Family.PYTHON_SOCKETIO, PROGRAMS / "python_socketio_uvicorn.py"),
         Server("aiohttp", "python-socketio, aiohttp", Family.PYTHON_SOCKETIO, PROGRAMS / "python_socketio_aiohttp.py"),
         Server("flask", "Flask-SocketIO, gevent", Family.PYTHON_SOCKETIO, PROGRAMS / "flask_socketio_app.py"),
+        Server("floor", "the floor of Python", Family.FLOOR, PROGRAMS / "floor.py", Path(sys.executable)),
     ]
