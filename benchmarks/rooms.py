@@ -19,43 +19,44 @@ MEMBERS = 100
 LIMIT = 2.0
 """What the largest namespace may cost, against the smallest; larger tables miss the processor's caches more often."""
 
-Operation = Callable[[RoomRegistry, int], None]
+Registry = RoomRegistry[int]
+Operation = Callable[[Registry, int], None]
 
 
-def build(size: int) -> RoomRegistry:
+def build(size: int) -> Registry:
     """Return a namespace of so many sids, one hundred of which, spread evenly, are in one room."""
-    registry = RoomRegistry()
+    registry = Registry()
     for number in range(size):
-        registry.add(f"sid-{number}", ["everyone", f"room-{number // 10}"])
+        registry.add(f"sid-{number}", number, ["everyone", f"room-{number // 10}"])
     for number in range(0, size, size // MEMBERS):
         registry.join(f"sid-{number}", "some")
     return registry
 
 
-def join_and_leave(registry: RoomRegistry, _size: int) -> None:
+def join_and_leave(registry: Registry, _size: int) -> None:
     """Let one socket join a room and leave it."""
     registry.join("sid-7", "other")
     registry.leave("sid-7", "other")
 
 
-def select_room(registry: RoomRegistry, _size: int) -> None:
+def select_room(registry: Registry, _size: int) -> None:
     """Select one hundred members."""
     registry.select(Audience("/", ("some",)))
 
 
-def select_but_two(registry: RoomRegistry, _size: int) -> None:
+def select_but_two(registry: Registry, _size: int) -> None:
     """Select one hundred members without two of them."""
     registry.select(Audience("/", ("some",), frozenset({"sid-0", "sid-1"})))
 
 
-def select_one(registry: RoomRegistry, _size: int) -> None:
+def select_one(registry: Registry, _size: int) -> None:
     """Select one socket by its sid."""
     registry.select(Audience("/", ("sid-7",)))
 
 
-def come_and_go(registry: RoomRegistry, _size: int) -> None:
+def come_and_go(registry: Registry, _size: int) -> None:
     """Register a socket that joins two rooms, then forget it."""
-    registry.add("new", ["everyone", "some"])
+    registry.add("new", -1, ["everyone", "some"])
     registry.leave_all("new")
 
 
@@ -68,7 +69,7 @@ OPERATIONS: dict[str, tuple[Operation, int]] = {
 }
 
 
-def measure(operation: Operation, registry: RoomRegistry, size: int, times: int) -> float:
+def measure(operation: Operation, registry: Registry, size: int, times: int) -> float:
     """Return the CPU time of one operation in microseconds."""
     started = time.process_time()
     for _ in range(times):

@@ -4,67 +4,79 @@ Joining and leaving cost the same however many sockets and rooms there are; sele
 and exclusions. Rooms and members keep the order of joining.
 """
 
-from collections.abc import Iterable, KeysView, Sequence
+from collections.abc import Iterable, KeysView, Mapping
+from types import MappingProxyType
+from typing import Generic, TypeVar
 
 from trio_socketio.rooms.audience import Audience
 
+Member = TypeVar("Member")
 
-class RoomRegistry:
-    """The sockets of one namespace, by sid, and the rooms they are in.
+
+class RoomRegistry(Generic[Member]):
+    """The members of one namespace, by sid, and the rooms they are in.
+
+    A member is whatever its owner wants to find again, a connection for example. A room holds its members themselves, so that
+    selecting them looks nothing up: of thousands of recipients, each lookup would miss the processor's caches.
 
     A sid is a room of its own with that one member; it is joined by `add`, left by `leave_all`, and never stored twice.
     """
 
-    __slots__ = ("_rooms", "_sids")
+    __slots__ = ("_joined", "_members", "_rooms", "everyone")
 
     def __init__(self) -> None:
-        self._sids: dict[str, dict[str, None]] = {}  # sid -> the rooms it joined
-        self._rooms: dict[str, dict[str, None]] = {}  # room -> its members; an empty room does not exist
+        self._members: dict[str, Member] = {}
+        self._joined: dict[str, dict[str, None]] = {}  # sid -> the rooms it joined
+        self._rooms: dict[str, dict[str, Member]] = {}  # room -> its members by sid; an empty room does not exist
+        self.everyone: Mapping[str, Member] = MappingProxyType(self._members)
+        """All members by sid, as they are at any time."""
 
     def __contains__(self, sid: str) -> bool:
-        return sid in self._sids
+        return sid in self._members
 
     def __len__(self) -> int:
-        return len(self._sids)
+        return len(self._members)
 
     @property
     def room_count(self) -> int:
         """The number of rooms that somebody joined; the rooms that are sids do not count."""
         return len(self._rooms)
 
-    def add(self, sid: str, rooms: Iterable[str] = ()) -> None:
-        """Register a socket, with the rooms it starts in."""
-        self._sids[sid] = {}
+    def add(self, sid: str, member: Member, rooms: Iterable[str] = ()) -> None:
+        """Register a member, with the rooms it starts in."""
+        self._members[sid] = member
+        self._joined[sid] = {}
         for room in rooms:
             self.join(sid, room)
 
     def join(self, sid: str, room: str) -> None:
-        """Put a registered socket into a room; twice is once.
+        """Put a registered member into a room; twice is once.
 
         Raises:
             KeyError: No such sid is registered.
         """
-        rooms = self._sids[sid]
+        rooms = self._joined[sid]
         if room == sid:
             return
         rooms[room] = None
-        self._rooms.setdefault(room, {})[sid] = None
+        self._rooms.setdefault(room, {})[sid] = self._members[sid]
 
     def leave(self, sid: str, room: str) -> None:
-        """Take a socket out of a room it joined; if it is not in it nothing happens."""
+        """Take a member out of a room it joined; if it is not in it nothing happens."""
         members = self._rooms.get(room)
         if members is None or sid not in members:
             return
         del members[sid]
         if not members:
             del self._rooms[room]
-        del self._sids[sid][room]
+        del self._joined[sid][room]
 
     def leave_all(self, sid: str) -> None:
-        """Forget a socket: it leaves every room, its own included. An unknown sid is ignored."""
-        for room in list(self._sids.get(sid, ())):
+        """Forget a member: it leaves every room, its own included. An unknown sid is ignored."""
+        for room in list(self._joined.get(sid, ())):
             self.leave(sid, room)
-        self._sids.pop(sid, None)
+        self._joined.pop(sid, None)
+        self._members.pop(sid, None)
 
     def close(self, room: str) -> None:
         """Let every member of a room leave it."""
@@ -73,35 +85,37 @@ class RoomRegistry:
 
     def members(self, room: str) -> list[str]:
         """Return the sids in a room, in the order of joining; a sid is a room with itself as the only member."""
-        if room in self._sids:
-            return [room]
-        return list(self._rooms.get(room, ()))
+        return list(self._in(room))
 
     def rooms_of(self, sid: str) -> list[str]:
-        """Return the rooms of a socket, its own sid first; none if it is not registered."""
-        rooms = self._sids.get(sid)
+        """Return the rooms of a member, its own sid first; none if it is not registered."""
+        rooms = self._joined.get(sid)
         return [] if rooms is None else [sid, *rooms]
 
     def joined(self, sid: str) -> KeysView[str]:
-        """Return a view of the rooms that a registered socket has joined, its own sid aside.
+        """Return a view of the rooms that a registered member has joined, its own sid aside.
 
         Raises:
             KeyError: No such sid is registered.
         """
-        return self._sids[sid].keys()
+        return self._joined[sid].keys()
 
-    def sids(self) -> list[str]:
-        """Return every registered sid."""
-        return list(self._sids)
-
-    def select(self, audience: Audience) -> Sequence[str]:
-        """Return the sids that an audience of this namespace means, each once, as they are at this moment."""
+    def select(self, audience: Audience) -> list[Member]:
+        """Return the members that an audience of this namespace means, each once, as they are at this moment."""
         rooms = audience.rooms
         if rooms is None:
-            chosen = list(self._sids)
+            chosen = self._members
         elif len(rooms) == 1:
-            chosen = self.members(rooms[0])
+            chosen = self._in(rooms[0])
         else:
-            chosen = list(dict.fromkeys(sid for room in rooms for sid in self.members(room)))
+            chosen = {}
+            for room in rooms:
+                chosen |= self._in(room)
         skip = audience.skip
-        return [sid for sid in chosen if sid not in skip] if skip else chosen
+        return [member for sid, member in chosen.items() if sid not in skip] if skip else list(chosen.values())
+
+    def _in(self, room: str) -> dict[str, Member]:
+        """Return the members of a room by sid, not to be changed."""
+        if room in self._members:
+            return {room: self._members[room]}
+        return self._rooms.get(room, {})

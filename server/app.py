@@ -325,7 +325,7 @@ class Server(Emitter):
     def sockets(self, namespace: str = "/") -> list[str]:
         """Return the sids of everyone in a namespace, in the order of connecting."""
         adapter = self.find_adapter(resolve_namespace(namespace, "/"))
-        return [] if adapter is None else adapter.registry.sids()
+        return [] if adapter is None else list(adapter.sockets)
 
     def adapters(self) -> Iterable[tuple[str, LocalAdapter]]:
         """Return the namespaces that have members, with them."""

@@ -88,7 +88,7 @@ class Context(Emitter):
     @property
     def transport(self) -> Transport:
         """The transport in use: ``polling`` or ``websocket``."""
-        return self._socket.client.live.transport
+        return self._socket.live.transport
 
     @property
     def disconnected(self) -> trio.Event:

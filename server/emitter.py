@@ -121,7 +121,7 @@ class Emitter(ABC):
             outbound = _message(event, args, socket.namespace, socket.server.options.json, patient=True)
             await trio.lowlevel.checkpoint_if_cancelled()
             server = socket.server
-            live = socket.client.live
+            live = socket.live
             if live.pass_on(outbound):
                 recipients = 1
             else:
@@ -146,7 +146,7 @@ class Emitter(ABC):
             server = self.server
             recipients, slow = queue()
             if slow is not None:
-                await slow.client.live.space()
+                await slow.live.space()
         pace = server.pace
         pace.left -= 1 + recipients
         if pace.left < 0:
@@ -598,7 +598,7 @@ async def _ask(socket: "Socket", event: str, template: socketio.Template, timeou
     await trio.lowlevel.checkpoint_if_cancelled()
     answer = Answer()
     ack_id = socket.acks.register(answer)
-    live = socket.client.live
+    live = socket.live
     try:
         with trio.fail_after(timeout), socket.client.calling():
             if not socket.send(Outbound.message(template.frames(ack_id), patient=True)):

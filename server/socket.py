@@ -54,6 +54,7 @@ class Socket:
         "client",
         "data",
         "lane",
+        "live",
         "match",
         "namespace",
         "rejected",
@@ -75,6 +76,7 @@ class Socket:
     ) -> None:
         self.sid = sid
         self.client = client
+        self.live = client.live
         self.server: Server = client.server
         self.routes = routes
         self.namespace = namespace
@@ -87,7 +89,7 @@ class Socket:
         self.rejected = False
         self.acks = AckTable(client.server.options.max_pending_acks, client)
         self._disconnected: trio.Event | None = None  # as long as nobody has asked for it
-        self.lane = dispatch.Lane(client.live.service, client)
+        self.lane = dispatch.Lane(self.live.service, client)
         self._held: list[Outbound] = []
         self._rooms: dict[str, None] = {}  # while it is not in the registry: the rooms joined so far, or those it had
 
@@ -170,7 +172,7 @@ class Socket:
     def send(self, outbound: Outbound) -> bool:
         """Queue a packet for the client, or hold it while the connect handler runs; return whether it was taken."""
         if self.stage is _CONNECTED:
-            live = self.client.live
+            live = self.live
             return live.pass_on(outbound) or live.queue(outbound)  # `Live.send`, in this frame for every recipient
         if self.stage is Stage.CONNECTING:
             self._held.append(outbound)
@@ -180,7 +182,7 @@ class Socket:
     def send_volatile(self, outbound: Outbound) -> bool:
         """Send a packet if it can leave at once, which it cannot before CONNECT; otherwise drop it."""
         if self.stage is Stage.CONNECTED:
-            return self.client.live.send_volatile(outbound)
+            return self.live.send_volatile(outbound)
         self.server.tally.events_dropped += 1
         return False
 
@@ -198,12 +200,12 @@ class Socket:
             arguments = (result,)
         outbound = Outbound.message(socketio.encode_ack(self.namespace, ack_id, arguments, self.server.options.json))
         if self.stage is Stage.CONNECTED:
-            self.client.live.send(outbound)
+            self.live.send(outbound)
 
     def run_callback(self, handler: Handler, emitter: "Context | None", sid: str, arguments: Sequence[JSON]) -> None:
         """Run the callback of an emit in a task of its own, in the context of who emitted."""
         answer = partial(dispatch.handle_answer, self, handler, emitter, sid, arguments)
-        self.client.live.service.start(dispatch.contain, answer)
+        self.live.service.start(dispatch.contain, answer)
 
     def start_soon(self, emitter: "Context", work: Awaitable[object], name: str) -> bool:
         """Run something in a task that ends when this socket leaves; return whether it was started, which it is until then."""
@@ -224,7 +226,7 @@ class Socket:
         self.client.send_packet(socketio.Packet(PacketType.CONNECT, self.namespace, {"sid": self.sid}))
         held, self._held = self._held, []
         for outbound in held:
-            self.client.live.send(outbound)
+            self.live.send(outbound)
         logger.info(
             "connected to %s from %s", self.namespace, self.handshake.address, extra={"namespace": self.namespace}
         )
@@ -244,7 +246,7 @@ class Socket:
         self._withdraw()
         self.client.parted(self, by_server=True)
         self.server.tally.refusals["rejected by the application"] += 1
-        self.client.live.send(Outbound.message(packet))
+        self.live.send(Outbound.message(packet))
         logger.info("rejected from %s: %s", self.namespace, refused.message, extra={"namespace": self.namespace})
 
     def disconnect(self) -> None:
@@ -284,7 +286,7 @@ class Socket:
                 extra={"namespace": self.namespace, "reason": reason, "limit": limit},
             )
             last = partial(dispatch.handle_disconnect, self, self.routes.handlers.disconnect, reason)
-            self.lane.close(last, self.client.live.service.grace)
+            self.lane.close(last, self.live.service.grace)
 
     def forget(self) -> None:
         """The disconnect handler has ended."""
@@ -298,4 +300,4 @@ class Socket:
         self._tell_disconnected()
         self.acks.drop_all()
         self.lane.clear()
-        self.lane.close(None, self.client.live.service.grace)
+        self.lane.close(None, self.live.service.grace)

@@ -38,6 +38,7 @@ class DirectWebSocket(WebSocket):
         "_descriptor",
         "_dirty",
         "_entry",
+        "_more",
         "_open",
         "_paused",
         "_poller",
@@ -58,7 +59,8 @@ class DirectWebSocket(WebSocket):
         self._paused = False  # it is left in the kernel for now
         self._said_goodbye = False
         self._dirty = False  # the poller will come back to it at the end of the turn
-        self._collected: list[Outbound] = []
+        self._collected: Outbound | None = None  # what leaves at the end of the turn: nearly always one message
+        self._more: list[Outbound] | None = None  # what was said after it
         self._size = 0
         self._rest: memoryview | None = None  # of what the kernel did not take; the session counts it
         self._deadline: float | None = None
@@ -147,14 +149,19 @@ class DirectWebSocket(WebSocket):
         if self._rest is not None or self._closing or not self._open:
             return False
         turning = self._poller.turning
-        if not turning and not self._collected and not self._pong:
+        if not turning and self._collected is None and not self._pong:
             data = outbound.wire
             sent = self._send(data)
             if 0 <= sent < len(data):
                 self._live.unsent(self, (outbound,))
                 self._wait(data, sent)
             return True
-        self._collected.append(outbound)
+        if self._collected is None:
+            self._collected = outbound
+        elif self._more is None:
+            self._more = [outbound]
+        else:
+            self._more.append(outbound)
         self._size += outbound.size
         if not turning or self._size > COLLECT:
             self._flush()
@@ -177,30 +184,37 @@ class DirectWebSocket(WebSocket):
     def end_turn(self) -> None:
         """Write what was collected during the turn, and go on with what was put off to its end."""
         self._dirty = False
-        if self._collected or self._pong:
+        if self._collected is not None or self._pong:
             self._flush()
         if self._closing or self._close_code is not None:
             self.wake()
 
     def _flush(self) -> None:
         """Write what was collected, behind the answer to a ping. This is done for every recipient of every message."""
-        collected, pong = self._collected, self._pong
-        if self._rest is not None or self._said_goodbye or not (collected or pong):
+        collected, more, pong = self._collected, self._more, self._pong
+        if self._rest is not None or self._said_goodbye:
             return
-        data = collected[0].wire if len(collected) == 1 else b"".join([outbound.wire for outbound in collected])
+        if collected is not None:
+            data = collected.wire
+            self._collected = None
+            self._size = 0
+            if more is not None:
+                data = b"".join([data, *[outbound.wire for outbound in more]])
+                self._more = None
+        elif pong:
+            data = b""
+        else:
+            return
         if pong:
             data = pong + data
             self._pong = b""
-        self._size = 0
         try:
             sent = self._socket.send(data)
         except OSError as error:
             sent = self._not_sent(error)
-        if sent == len(data):
-            collected.clear()
-        elif sent >= 0:
-            self._collected = []
-            self._live.unsent(self, collected)
+        if 0 <= sent < len(data):
+            if collected is not None:
+                self._live.unsent(self, (collected, *(more or ())))
             self._wait(data, sent)
 
     def wake(self) -> None:
@@ -275,7 +289,7 @@ class DirectWebSocket(WebSocket):
             return
         self._open = False
         self._rest = None
-        self._collected.clear()
+        self._collected = self._more = None
         self._poller.remove(self._descriptor)
         self._socket.close()
         self._entry = self._live.service.deadlines.schedule(self, self._entry)

@@ -35,9 +35,9 @@ def server_emit(here=None, **keywords):
 
 def recipients(audience):
     registry = RoomRegistry()
-    registry.add("me-chat", ["lobby"])
-    registry.add("other", ["lobby", "kitchen"])
-    registry.add("third", ["kitchen"])
+    registry.add("me-chat", "me-chat", ["lobby"])
+    registry.add("other", "other", ["lobby", "kitchen"])
+    registry.add("third", "third", ["kitchen"])
     return sorted(registry.select(audience))
 
 

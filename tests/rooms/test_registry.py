@@ -15,10 +15,10 @@ EVERYONE = Audience("/", None)
 
 @pytest.fixture
 def registry():
-    """Three sockets; b and a, in this order, are in the lobby."""
+    """Three members, A, B and C; b and a, in this order, are in the lobby."""
     it = RoomRegistry()
     for sid in ("a", "b", "c"):
-        it.add(sid)
+        it.add(sid, sid.upper())
     it.join("b", "lobby")
     it.join("a", "lobby")
     return it
@@ -26,19 +26,19 @@ def registry():
 
 def test_a_new_registry_has_nobody():
     it = RoomRegistry()
-    assert (len(it), it.room_count, it.sids(), list(it.select(EVERYONE))) == (0, 0, [], [])
+    assert (len(it), it.room_count, list(it.everyone), list(it.select(EVERYONE))) == (0, 0, [], [])
     assert "a" not in it
 
 
 def test_a_sid_is_a_room_with_itself_as_the_only_member(registry):
     assert registry.members("c") == ["c"]
-    assert list(registry.select(audience("c"))) == ["c"]
+    assert list(registry.select(audience("c"))) == ["C"]
     assert registry.room_count == 1, "these rooms are not counted"
 
 
 def test_members_come_in_the_order_of_joining(registry):
     assert registry.members("lobby") == ["b", "a"]
-    assert list(registry.select(audience("lobby"))) == ["b", "a"]
+    assert list(registry.select(audience("lobby"))) == ["B", "A"]
 
 
 def test_the_rooms_of_a_socket_begin_with_its_own_sid(registry):
@@ -50,7 +50,7 @@ def test_the_rooms_of_a_socket_begin_with_its_own_sid(registry):
 
 def test_a_socket_can_start_in_rooms():
     it = RoomRegistry()
-    it.add("a", ["x", "y", "x", "a"])
+    it.add("a", "A", ["x", "y", "x", "a"])
     assert it.rooms_of("a") == ["a", "x", "y"]
 
 
@@ -80,7 +80,7 @@ def test_only_a_registered_socket_can_join(registry):
 def test_leaving_what_was_not_joined_changes_nothing(registry, sid, room):
     registry.leave(sid, room)
     assert registry.members("lobby") == ["b", "a"]
-    assert registry.sids() == ["a", "b", "c"]
+    assert list(registry.everyone) == ["a", "b", "c"]
     assert registry.members("a") == ["a"]
 
 
@@ -105,7 +105,7 @@ def test_a_socket_that_goes_leaves_everything(registry):
 def test_closing_a_room_leaves_its_members_connected(registry):
     registry.close("lobby")
     assert registry.members("lobby") == []
-    assert registry.sids() == ["a", "b", "c"]
+    assert list(registry.everyone) == ["a", "b", "c"]
     assert registry.rooms_of("a") == ["a"]
     registry.close("lobby")
     registry.close("nowhere")
@@ -120,19 +120,19 @@ def test_the_room_that_is_a_sid_cannot_be_closed(registry):
 def test_several_rooms_mean_their_union_with_each_socket_once(registry):
     registry.join("c", "kitchen")
     registry.join("a", "kitchen")
-    assert list(registry.select(audience("lobby", "kitchen", "c", "nowhere"))) == ["b", "a", "c"]
+    assert list(registry.select(audience("lobby", "kitchen", "c", "nowhere"))) == ["B", "A", "C"]
 
 
 def test_no_room_means_nobody_and_none_means_everyone(registry):
     assert list(registry.select(audience())) == []
-    assert list(registry.select(EVERYONE)) == ["a", "b", "c"]
+    assert list(registry.select(EVERYONE)) == ["A", "B", "C"]
 
 
 def test_skipped_sids_are_left_out_and_rooms_cannot_be_skipped(registry):
-    assert list(registry.select(audience("lobby", skip=["b", "stranger"]))) == ["a"]
-    assert list(registry.select(audience("lobby", skip=["lobby"]))) == ["b", "a"]
+    assert list(registry.select(audience("lobby", skip=["b", "stranger"]))) == ["A"]
+    assert list(registry.select(audience("lobby", skip=["lobby"]))) == ["B", "A"]
     assert list(registry.select(audience("a", skip=["a"]))) == []
-    assert list(registry.select(Audience("/", None, frozenset({"a"})))) == ["b", "c"]
+    assert list(registry.select(Audience("/", None, frozenset({"a"})))) == ["B", "C"]
 
 
 @pytest.mark.parametrize("meant", [EVERYONE, audience("lobby"), audience("lobby", "c")])
@@ -141,7 +141,7 @@ def test_recipients_are_fixed_when_they_are_selected(registry, meant):
     before = list(chosen)
     assert not isinstance(chosen, Iterator)
     registry.leave_all("a")
-    registry.add("d", ["lobby"])
+    registry.add("d", "D", ["lobby"])
     assert list(chosen) == before
 
 
@@ -211,9 +211,10 @@ def test_after_any_history_the_registry_says_what_the_model_says(steps, meant, s
     registry, model = RoomRegistry(), Model()
     for step in steps:
         if model.allows(*step):
-            getattr(registry, step[0])(*step[1:])
+            name, sid, *more = step
+            getattr(registry, name)(sid, *([sid.upper()] if name == "add" else []), *more)
             model.apply(*step)
-        assert registry.sids() == model.present
+        assert list(registry.everyone.items()) == [(sid, sid.upper()) for sid in model.present]
         assert len(registry) == len(model.present)
         assert registry.room_count == len({room for _, room in model.joined})
     for sid in SIDS:
@@ -222,7 +223,8 @@ def test_after_any_history_the_registry_says_what_the_model_says(steps, meant, s
         assert registry.rooms_of(sid) == own + [room for other, room in model.joined if other == sid]
     for room in [*ROOMS, *SIDS]:
         assert registry.members(room) == model.members(room)
-    chosen = list(registry.select(Audience("/", None if meant is None else tuple(meant), frozenset(skip))))
+    selected = registry.select(Audience("/", None if meant is None else tuple(meant), frozenset(skip)))
+    chosen = [member.lower() for member in selected]
     expected = model.present if meant is None else [sid for room in meant for sid in model.members(room)]
     assert len(chosen) == len(set(chosen)), "somebody gets it twice"
     assert set(chosen) == set(expected) - skip

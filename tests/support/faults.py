@@ -910,8 +910,9 @@ def a_union_delivers_twice(patch: Patch) -> None:
     def select(original: Any, self: RoomRegistry, audience: Any) -> Any:
         if audience.rooms is None:
             return original(self, audience)
-        chosen = [sid for room in audience.rooms for sid in self.members(room)]
-        return [sid for sid in chosen if sid not in audience.skip]
+        return [
+            found for room in audience.rooms for found in original(self, dataclasses.replace(audience, rooms=(room,)))
+        ]
 
     change_selection(patch, select)
 
