@@ -117,10 +117,13 @@ class Emitter(ABC):
             and not volatile
             and (socket := self._self()) is not None
         ):
-            _check_in_trio()
-            outbound = _message(event, args, socket.namespace, socket.server.options.json, patient=True)
-            await trio.lowlevel.checkpoint_if_cancelled()
             server = socket.server
+            outbound = _message(event, args, socket.namespace, server.options.json, patient=True)
+            try:
+                await trio.lowlevel.checkpoint_if_cancelled()
+            except RuntimeError:
+                _check_in_trio()
+                raise
             live = socket.live
             if live.pass_on(outbound):
                 recipients = 1

@@ -18,6 +18,11 @@ class Pace:
         self.left = EVERY
         """How many packets may still be queued. Whoever goes below zero calls `rest`."""
 
+    @property
+    def queued(self) -> int:
+        """How many packets have been queued since others have had their turn."""
+        return EVERY - self.left
+
     def rested(self) -> None:
         """Others have had their turn."""
         self.left = EVERY

@@ -45,6 +45,10 @@ TURN: Final = 64
 TURN_BYTES: Final = 64 * 1024
 """Bytes after which a turn ends all the same: others wait for a thousand small events, ten milliseconds, at most."""
 
+TURN_PACKETS: Final = 512
+"""Packets that handlers may queue together in one turn: two milliseconds, with their recipients. The poller lets others run then,
+between two handlers; a single handler that queues many does so itself (`trio_socketio.server.pace`), which costs it a task."""
+
 _NOBODY: Final = (-1, 0)
 """What is said of no descriptor."""
 
@@ -80,7 +84,7 @@ class Poller:
         self._service = service
         self._readiness = open_readiness()
         self._sockets: dict[int, Polled] = {}
-        self._served = 0  # sockets since other tasks have run; so much input counts as one more
+        self._served = 0  # sockets since other tasks have run; so much input, or so many packets, count as one more
         self.turning = False
         """Whether a turn is under way: writes are collected, and lanes are run by this task."""
         self.dirty: list[Polled] = []
@@ -160,9 +164,10 @@ class Poller:
         """Serve the sockets that are ready; return False when a lane has taken this task over."""
         self.turning = True
         runnable = self.runnable
-        read = 0
+        pace = self._service.server.pace
+        read = queued = 0
         for descriptor, flags in ready:
-            if read > TURN_BYTES:
+            if read > TURN_BYTES or queued > TURN_PACKETS:
                 break  # the rest are ready in the next turn, before those that were served in this one
             polled = self._sockets.get(descriptor)
             if polled is not None:  # it may have been closed during this turn
@@ -175,14 +180,16 @@ class Poller:
                     logger.exception("serving a connection failed: this is a bug of trio-socketio")
                     polled.cut(CloseReason.TRANSPORT_ERROR, "the server failed")
             while runnable:
+                pace.rested()  # each may queue as much as any
                 running = runnable.popleft().walk(scope)
                 try:
                     trap = running.send(None)
-                except StopIteration:
-                    continue  # it never waited
+                except StopIteration:  # it never waited
+                    queued += pace.queued
+                    continue
                 await self._stay(running, trap)
                 return False
-        self._served += len(ready) + read // (TURN_BYTES // TURN)
+        self._served += len(ready) + read // (TURN_BYTES // TURN) + queued // (TURN_PACKETS // TURN)
         self._end_turn()
         if self._service.shutting_down:
             self._service.check_idle()

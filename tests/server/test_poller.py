@@ -9,7 +9,7 @@ from support.memory import serving
 from trio.testing import wait_all_tasks_blocked
 from trio_socketio.conformance.peer import frame
 from trio_socketio.server import service
-from trio_socketio.server.net.poller import SUPPORTED, TURN_BYTES
+from trio_socketio.server.net.poller import SUPPORTED, TURN_BYTES, TURN_PACKETS
 
 from trio_socketio import Server, current_context
 
@@ -42,6 +42,41 @@ async def test_a_handler_that_does_not_wait_runs_in_the_task_that_reads(autojump
             assert (await client.receive()).id == number
         assert trio.lowlevel.current_statistics().tasks_living == living
     assert len({id(task) for task in tasks}) == 1
+
+
+@pytest.mark.shortcut("poller", "eager", "pace")
+async def test_handlers_that_emit_a_little_need_no_tasks_however_many_they_are(autojump_clock):
+    """None of them queues much; what all of them queue ends the turn, so that others run all the same."""
+    server = make_server()
+    tasks, handled, turns = set(), 0, []
+
+    @server.on("echo")
+    async def echo(ctx, value):
+        nonlocal handled
+        handled += 1
+        await ctx.emit("echoed", value)
+        tasks.add(trio.lowlevel.current_task())
+
+    async def take_turns():
+        while True:
+            turns.append(handled)
+            await trio.lowlevel.checkpoint()
+
+    each = 16
+    async with serving(server, sockets=True) as peer:
+        clients = [await peer.join() for _ in range(TURN_PACKETS // each)]
+        events = b"".join(frame(1, b'42["echo",%d]' % number) for number in range(each))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(take_turns)
+            for client in clients:
+                nursery.start_soon(client.transport.send_raw, events)
+            for client in clients:
+                assert [(await client.receive()).data[1] for _ in range(each)] == list(range(each))
+            nursery.cancel_scope.cancel()
+    assert handled == TURN_PACKETS
+    assert len(tasks) == 1
+    most = max(later - earlier for earlier, later in pairwise(turns))
+    assert most <= TURN_PACKETS / 2 + each, "an emit counts, and its recipient"
 
 
 async def test_a_handler_that_waits_keeps_its_task_and_holds_up_nobody_else(autojump_clock):
