@@ -507,6 +507,13 @@ def test_what_a_server_would_refuse_is_a_fault(target, fault, words):
     assert words in found.meaning
 
 
+def test_a_parameter_may_be_empty():
+    target = "?EIO=4&&transport=polling&"
+    spans = check(explain_target(target), target)
+    assert [span.content for span in spans] == ["?", "EIO=4", "&", "&", "transport=polling", "&"]
+    assert not is_broken(spans)
+
+
 def test_revision_3_is_asked_for_with_another_number():
     assert not is_broken(explain_target("?EIO=3&transport=polling&b64=1&j=0", revision=3))
     assert is_broken(explain_target("?EIO=4&transport=polling", revision=3))
