@@ -72,6 +72,10 @@ class State(Enum):
     """Over."""
 
 
+# Looking a member up in its class takes as long as all that a session does with a message.
+_WEBSOCKET: Final = State.WEBSOCKET
+
+
 class Input(Enum):
     """What can happen to a session."""
 
@@ -219,7 +223,7 @@ class Session:
     @property
     def clear(self) -> bool:
         """Whether a message may leave through the WebSocket at once: it is the transport in use, and nothing waits before it."""
-        return self.state is State.WEBSOCKET and not self._buffer.packets and not self._control
+        return self.state is _WEBSOCKET and not self._buffer.packets and not self._control
 
     def prompt(self, outbound: Outbound) -> bool:
         """Whether a message would leave together with what is queued, with nothing unread before it.
@@ -229,7 +233,7 @@ class Session:
         buffer = self._buffer
         if not buffer.fits(outbound) or buffer.lent:
             return False
-        if self.state is State.WEBSOCKET:
+        if self.state is _WEBSOCKET:
             return not buffer.writing
         room = not buffer.packets or buffer.packets + len(outbound.frames) <= self._config.max_packets_per_poll
         return self._poll is Poll.WAITING and not self.ended and room
@@ -237,7 +241,7 @@ class Session:
     @property
     def next_deadline(self) -> float | None:
         """When `tick` must be called at the latest; None once the session is closed."""
-        if self.state is State.WEBSOCKET:
+        if self.state is _WEBSOCKET:
             return self._heartbeat.deadline
         if self.state is State.CLOSED:
             return None
@@ -280,7 +284,7 @@ class Session:
         Returns:
             The message; None if it is none, or cannot be taken in now: then nothing has happened, and `receive` says what it is.
         """
-        if self.state is not State.WEBSOCKET:
+        if self.state is not _WEBSOCKET:
             return None
         if isinstance(frame, str):
             if frame[:1] != "4":
@@ -296,7 +300,7 @@ class Session:
         Returns:
             Whether it was one, and could be taken in now; if not nothing has happened, and `receive` says what it is.
         """
-        if self.state is not State.WEBSOCKET or frame != PONG:
+        if self.state is not _WEBSOCKET or frame != PONG:
             return False
         self._heard()
         return True
@@ -550,7 +554,7 @@ class Session:
     # Endings.
 
     def _violation(self, transport: Transport, detail: str) -> Sequence[Event]:
-        if transport is not self._transport and self.state is not State.WEBSOCKET:
+        if transport is not self._transport and self.state is not _WEBSOCKET:
             return self._drop_candidate(detail)
         return self._end(CloseReason.PARSE_ERROR, detail)
 

@@ -8,6 +8,9 @@ EVERY: Final = 256
 """Packets after which the scheduler gets its turn: one for each emit and one for each of its recipients. Asking it costs as
 much as a few small emits, and so many packets take a millisecond or two."""
 
+SHARE: Final = EVERY // 2
+"""Packets that a handler may always queue before it has to let others run, however many those before it have queued."""
+
 
 class Pace:
     """Counts what the emits of a server have queued since other tasks have run, so that none keeps them all from it."""

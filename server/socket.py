@@ -199,7 +199,7 @@ class Socket:
         else:
             arguments = (result,)
         outbound = Outbound.message(socketio.encode_ack(self.namespace, ack_id, arguments, self.server.options.json))
-        if self.stage is Stage.CONNECTED:
+        if self.stage is _CONNECTED:
             self.live.send(outbound)
 
     def run_callback(self, handler: Handler, emitter: "Context | None", sid: str, arguments: Sequence[JSON]) -> None:

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import trio
 from trio_socketio.engine.events import CloseReason
 from trio_socketio.server.net.readiness import WRITABLE, open_readiness, supported
+from trio_socketio.server.pace import SHARE
 
 if TYPE_CHECKING:
     from trio_socketio.server.dispatch import Lane
@@ -180,13 +181,14 @@ class Poller:
                     logger.exception("serving a connection failed: this is a bug of trio-socketio")
                     polled.cut(CloseReason.TRANSPORT_ERROR, "the server failed")
             while runnable:
-                pace.rested()  # each may queue as much as any
+                if pace.left < SHARE:
+                    queued += pace.queued
+                    pace.rested()
                 running = runnable.popleft().walk(scope)
                 try:
                     trap = running.send(None)
-                except StopIteration:  # it never waited
-                    queued += pace.queued
-                    continue
+                except StopIteration:
+                    continue  # it never waited
                 await self._stay(running, trap)
                 return False
         self._served += len(ready) + read // (TURN_BYTES // TURN) + queued // (TURN_PACKETS // TURN)
