@@ -35,7 +35,7 @@ class Outbound:
         return self._wire
 
     @classmethod
-    def message(cls, parts: list[str | bytes], *, patient: bool = False) -> "Outbound":
+    def message(cls, parts: list[str | bytes], patient: bool = False) -> "Outbound":  # noqa: FBT001, FBT002  # by position it is faster
         """Wrap the frames of one Socket.IO packet as Engine.IO messages (Engine.IO protocol, "Packet encoding")."""
         if len(parts) == 1 and isinstance(
             parts[0], str

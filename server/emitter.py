@@ -118,7 +118,7 @@ class Emitter(ABC):
             and (socket := self._self()) is not None
         ):
             server = socket.server
-            outbound = _message(event, args, socket.namespace, server.options.json, patient=True)
+            outbound = _message(event, args, socket.namespace, server.options.json, True)  # noqa: FBT003  # by position it is faster
             try:
                 await trio.lowlevel.checkpoint_if_cancelled()
             except RuntimeError:
@@ -462,7 +462,7 @@ class Emitter(ABC):
         sockets = self._recipients(audience)
         patient = patient and len(sockets) == 1
         if callback is None:
-            outbound = _message(event, args, audience.namespace, self.server.options.json, patient=patient)
+            outbound = _message(event, args, audience.namespace, self.server.options.json, patient)
 
             def queue() -> Queued:
                 if volatile:
@@ -575,13 +575,19 @@ def _check_in_trio() -> None:
         raise RuntimeError("emit() works in trio only; from another thread use trio.from_thread.run(server.emit, ...)")
 
 
-def _message(event: str, args: tuple[JSON, ...], namespace: str, json: JSONCodec, *, patient: bool) -> Outbound:
+def _message(
+    event: str,
+    args: tuple[JSON, ...],
+    namespace: str,
+    json: JSONCodec,
+    patient: bool,  # noqa: FBT001  # by position it is faster
+) -> Outbound:
     """Encode an event that nobody acknowledges."""
     if not isinstance(event, str):
         raise _no_name(event)
     if len(args) == 1 and isinstance(args[0], tuple):  # it stands for several arguments (D3)
         args = args[0]
-    return Outbound.message(socketio.encode_event(namespace, event, args, None, json), patient=patient)
+    return Outbound.message(socketio.encode_event(namespace, event, args, None, json), patient)
 
 
 def _template(event: str, args: tuple[JSON, ...], namespace: str, json: JSONCodec) -> socketio.Template:
