@@ -37,6 +37,11 @@ _BROKEN: Final = frozenset(
 )  # a reserved opcode, or a control frame that is no final one
 _LONG: Final = 126  # the length is in the next two bytes, above in the next eight
 
+# Numbers with which a mask unmasks a short payload, by the length of that.
+_MASK: Final = (1 << 32) - 1
+_REPEATED: Final = [sum(1 << 32 * word for word in range((length + 3) // 4)) for length in range(_LONG)]
+_BITS: Final = [(1 << 8 * length) - 1 for length in range(_LONG)]
+
 
 @dataclass(frozen=True, slots=True)
 class Ping:
@@ -201,14 +206,13 @@ def _take_short(data: bytes, end: int, most: int, arrived: list[Arrived]) -> int
     position = 0
     while end - position > 6 and data[position] == _TEXT and _MASKED <= data[position + 1] < _MASKED + _LONG:
         length = data[position + 1] - _MASKED
-        head = position + 6
-        following = head + length
+        following = position + 6 + length
         if following > end or length > most:
             break
-        key = (data[head - 4 : head] * (length // 4 + 1))[:length]
-        masked = int.from_bytes(data[head:following], "little")
+        masked = int.from_bytes(data[position + 2 : following], "little")  # the mask, and behind it what it masks
+        key = (masked & _MASK) * _REPEATED[length] & _BITS[length]
         try:
-            text = (masked ^ int.from_bytes(key, "little")).to_bytes(length, "little").decode()
+            text = (masked >> 32 ^ key).to_bytes(length, "little").decode()
         except UnicodeDecodeError:
             break
         arrived.append(text)
