@@ -3,7 +3,7 @@
 A text frame is read in one of three ways, each of which takes about half as long as the next: what begins with ``2[`` is
 an event without anything between its type and its payload; regular expressions match the heads of nearly all
 other events and acknowledgements; what is left is read from left to right, step by step. Only the last way knows all
-packets and all errors; the other two leave to it what they do not know.
+packets and all errors; the other two leave to it what they do not know. Events can be had without a packet around them.
 """
 
 import re
@@ -11,6 +11,7 @@ import re
 from trio_socketio.protocol import binary
 from trio_socketio.protocol.errors import DecodeError
 from trio_socketio.protocol.jsoncodec import STANDARD, JSONCodec
+from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio_packet import (
     BY_DIGIT,
     MAX_ACK_ID,
@@ -29,7 +30,8 @@ _BINARY = {"5": PacketType.BINARY_EVENT, "6": PacketType.BINARY_ACK}
 
 # A namespace without a query in printable ASCII, an ack id that needs no look at its limit, and an array.
 _REST = r"(?:(/[!-+\-->@-~]*+),)?+([0-9]{0,15}+)\["
-_plain_head = re.compile("[23]" + _REST).match
+_plain_event_head = re.compile("2" + _REST).match
+_plain_ack_head = re.compile("3" + _REST.replace("{0,15}", "{1,15}")).match
 _plain_binary_head = re.compile("([56])([0-9]{1,3})-" + _REST).match
 
 _DIGITS = re.compile("[0-9]+")  # not \d nor str.isdigit, which know the digits of all scripts
@@ -88,22 +90,14 @@ class Decoder:
                 self._incomplete = None
                 missing = incomplete[1] - len(incomplete[3])
                 raise DecodeError(f"A text frame came while attachments were awaited: {missing} missing", 0)
-            if frame[:2] == "2[":  # the commonest frame by far: an event in the root namespace, without an ack id
-                data = self._decode(frame, 1)
-                if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
-                    return arrived(_EVENT, "/", data, None)
-                return self._text(frame)
-            head = _plain_head(frame)
+            event = self.event(frame)
+            if event is not None:
+                return arrived(_EVENT, *event)
+            head = _plain_ack_head(frame)
             if head is None:
                 return self._binary(frame)
             namespace, number = head.groups()
-            if frame[0] == "2":
-                data = self._decode(frame, head.end() - 1)
-                if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
-                    return arrived(_EVENT, namespace or "/", data, int(number) if number else None)
-            elif number:
-                return arrived(_ACK, namespace or "/", self._decode(frame, head.end() - 1), int(number))
-            return self._text(frame)
+            return arrived(_ACK, namespace or "/", self._decode(frame, head.end() - 1), int(number))
         if incomplete is None:
             raise DecodeError("A binary frame came that no packet had announced", 0)
         packet, count, slots, attachments = incomplete
@@ -118,6 +112,33 @@ class Decoder:
         self._incomplete = None
         binary.fill(slots, attachments)
         return packet
+
+    def event(self, frame: str | bytes) -> tuple[str, list[JSON], int | None] | None:
+        """Take the next frame if it is an event without attachments, the commonest packet by far, and make no packet of it.
+
+        Returns:
+            The namespace, the name of the event with its arguments, and the ack id. None if it is anything else, or not easily
+            told from that: then nothing has happened, and `feed` says what it is.
+
+        Raises:
+            DecodeError: As `feed`.
+        """
+        if self._incomplete is not None or not isinstance(frame, str):
+            return None
+        data: list[JSON]
+        if frame[:2] == "2[":  # neither a namespace nor an ack id
+            data = self._decode(frame, 1)
+            if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
+                return "/", data, None
+            return None
+        head = _plain_event_head(frame)
+        if head is None:
+            return None
+        namespace, number = head.groups()
+        data = self._decode(frame, head.end() - 1)
+        if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
+            return namespace or "/", data, int(number) if number else None
+        return None
 
     def _binary(self, frame: str) -> Packet | None:
         """Decode a binary event or acknowledgement with a plain head; `_text` sees to everything else."""

@@ -12,6 +12,7 @@ from trio_socketio.engine.events import CloseReason
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import socketio
 from trio_socketio.protocol.errors import DecodeError
+from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.server import dispatch
 from trio_socketio.server.handshake import Handshake
@@ -89,20 +90,25 @@ class Client:
         """Take in one message of the session: a packet, or a part of one."""
         if self._ended:
             return
+        packet = None
         try:
-            packet = self._decoder.feed(frame)
+            event = self._decoder.event(frame)
+            if event is None:
+                packet = self._decoder.feed(frame)
         except DecodeError as error:
             self._violation(str(error), error.limit)
+            return
+        if event is not None:
+            self.server.tally.packets_in += 1
+            namespace, data, ack_id = event
+            self._handle(namespace, data, ack_id)
             return
         if packet is None:
             if self._awaited is None:
                 self._await_attachments()
             return
         self.server.tally.packets_in += 1
-        if packet.type is _EVENT:
-            self._event(packet)
-        else:
-            _RECEIVE[packet.type](self, packet)
+        _RECEIVE[packet.type](self, packet)
 
     def _connect(self, packet: socketio.Packet) -> None:
         name = packet.namespace
@@ -135,12 +141,16 @@ class Client:
         self.server.tally.refusals[message.lower()] += 1
 
     def _disconnect(self, packet: socketio.Packet) -> None:
-        socket = self._find(packet)
+        socket = self._find(packet.namespace, "a DISCONNECT packet")
         if socket is not None:
             socket.left(CLIENT_DISCONNECT)
 
     def _event(self, packet: socketio.Packet) -> None:
-        socket = self.sockets.get(packet.namespace) or self._find(packet)
+        self._handle(packet.namespace, packet.data, packet.id)
+
+    def _handle(self, namespace: str, data: list[JSON], ack_id: int | None) -> None:
+        """Let the handler of an event run."""
+        socket = self.sockets.get(namespace) or self._find(namespace, "an event")
         if socket is None:
             return
         server = self.server
@@ -150,7 +160,7 @@ class Client:
             begin = self._ration(socket.bucket)
             if self._ended:
                 return
-        name, *arguments = packet.data
+        name, *arguments = data
         event = name if type(name) is str else str(name)
         handlers = socket.routes.handlers
         handler = handlers.find(event)
@@ -173,7 +183,7 @@ class Client:
                 handler.name,
             )
             return
-        job = partial(dispatch.handle_event, socket, handler, event, arguments, packet.id)
+        job = partial(dispatch.handle_event, socket, handler, event, arguments, ack_id)
         if begin is not None:
             job = partial(dispatch.run_later, socket, begin, job)
         if (handler.concurrent or server.options.concurrent) and socket.stage is Stage.CONNECTED:
@@ -182,7 +192,7 @@ class Client:
             socket.lane.submit(job)
 
     def _ack(self, packet: socketio.Packet) -> None:
-        socket = self._find(packet)
+        socket = self._find(packet.namespace, "an acknowledgement")
         if socket is None or packet.id is None:
             return
         if not socket.acks.resolve(packet.id, socket.sid, packet.data):
@@ -192,11 +202,11 @@ class Client:
     def _refuse(self, packet: socketio.Packet) -> None:
         self._violation(f"a {packet.type.name} packet, which only a server sends")
 
-    def _find(self, packet: socketio.Packet) -> Socket | None:
-        """Return the socket that a packet is for, or None if it has left; if there never was one, the peer is at fault."""
-        socket = self.sockets.get(packet.namespace)
-        if socket is None and packet.namespace not in self._deserted:
-            self._violation(f"a {packet.type.name} packet for {packet.namespace!r:.100}, which was not joined")
+    def _find(self, namespace: str, what: str) -> Socket | None:
+        """Return the socket that something is for, or None if it has left; if there never was one, the peer is at fault."""
+        socket = self.sockets.get(namespace)
+        if socket is None and namespace not in self._deserted:
+            self._violation(f"{what} for {namespace!r:.100}, which was not joined")
         return socket
 
     def _violation(self, detail: str, limit: str | None = None) -> None:
@@ -377,7 +387,6 @@ class Client:
             self._calls -= 1
 
 
-_EVENT: Final = PacketType.EVENT
 _RECEIVE: Final[dict[PacketType, Callable[[Client, socketio.Packet], None]]] = {
     PacketType.CONNECT: Client._connect,
     PacketType.DISCONNECT: Client._disconnect,

@@ -176,7 +176,38 @@ def test_a_frame_is_decoded_alike_on_every_path(head, body):
     assert all_steps(Decoder.feed, frame) == all_steps(feed_step_by_step, frame)
 
 
+@given(HEADS, BODIES)
+@example("2", '["e"]')
+@example("2/chat,17", '["e",1]')
+@example("2", '["connect"]')
+@example("2", "[")
+def test_an_event_without_a_packet_is_that_of_the_packet(head, body):
+    frame = head + body
+    decoder = Decoder()
+    event = outcome(decoder.event, frame)
+    if event is None:
+        assert outcome(decoder.feed, frame) == outcome(Decoder().feed, frame), "nothing has happened"
+    elif isinstance(event[0], str) and event[0].startswith("/"):
+        namespace, data, ack_id = event
+        assert Decoder().feed(frame) == Packet(PacketType.EVENT, namespace, data, ack_id)
+    else:
+        assert event == outcome(Decoder().feed, frame), "the error"
+
+
+def test_what_comes_among_attachments_is_no_event():
+    decoder = Decoder()
+    decoder.feed('51-["e",{"_placeholder":true,"num":0}]')
+    assert decoder.event('2["e"]') is decoder.event(b"1") is None
+    assert decoder.feed(b"1").data == ["e", b"1"]
+
+
 def test_the_short_ways_are_taken():
+    plain = {
+        "2": socketio_decode._plain_event_head,
+        "3": socketio_decode._plain_ack_head,
+        "5": socketio_decode._plain_binary_head,
+        "6": socketio_decode._plain_binary_head,
+    }
     for frame in (
         '2["e"]',
         '217["e"]',
@@ -185,8 +216,7 @@ def test_the_short_ways_are_taken():
         '51-["e"]',
         '60-/chat,999999999999999["e"]',
     ):
-        plain = socketio_decode._plain_binary_head if frame[0] in "56" else socketio_decode._plain_head
-        assert frame.startswith("2[") or plain(frame) is not None
+        assert plain[frame[0]](frame) is not None
 
 
 NUMBERS = st.integers(395, 410).map(lambda digits: "9" * digits) | st.sampled_from(

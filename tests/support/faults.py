@@ -871,7 +871,7 @@ def names_of_numbers_are_refused(patch: Patch) -> None:
 @fault("sio.event.unhandled.no-ack")
 def an_unknown_event_is_acknowledged(patch: Patch) -> None:
     def event(original: Any, self: Client, packet: socketio.Packet) -> None:
-        found = self._find(packet)
+        found = self._find(packet.namespace, "an event")
         if found is not None and packet.id is not None and found.routes.handlers.find(str(packet.data[0])) is None:
             found.acknowledge(packet.id, None)
         original(self, packet)
