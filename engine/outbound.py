@@ -37,9 +37,7 @@ class Outbound:
     @classmethod
     def message(cls, parts: list[str | bytes], patient: bool = False) -> "Outbound":  # noqa: FBT001, FBT002  # by position it is faster
         """Wrap the frames of one Socket.IO packet as Engine.IO messages (Engine.IO protocol, "Packet encoding")."""
-        if len(parts) == 1 and isinstance(
-            parts[0], str
-        ):  # nearly every message: its size and its wire form are made at once
+        if len(parts) == 1 and type(parts[0]) is str:  # nearly every message: its size and wire form are made at once
             self = cls.__new__(cls)
             frame = f"4{parts[0]}"
             payload = frame.encode()

@@ -30,8 +30,7 @@ _BINARY = {"5": PacketType.BINARY_EVENT, "6": PacketType.BINARY_ACK}
 
 # A namespace without a query in printable ASCII, an ack id that needs no look at its limit, and an array.
 _REST = r"(?:(/[!-+\-->@-~]*+),)?+([0-9]{0,15}+)\["
-_plain_event_head = re.compile("2" + _REST).match
-_plain_ack_head = re.compile("3" + _REST.replace("{0,15}", "{1,15}")).match
+_plain_head = re.compile("[23]" + _REST).match
 _plain_binary_head = re.compile("([56])([0-9]{1,3})-" + _REST).match
 
 _DIGITS = re.compile("[0-9]+")  # not \d nor str.isdigit, which know the digits of all scripts
@@ -90,14 +89,22 @@ class Decoder:
                 self._incomplete = None
                 missing = incomplete[1] - len(incomplete[3])
                 raise DecodeError(f"A text frame came while attachments were awaited: {missing} missing", 0)
-            event = self.event(frame)
-            if event is not None:
-                return arrived(_EVENT, *event)
-            head = _plain_ack_head(frame)
+            if frame[:2] == "2[":  # `event` once more, in this frame
+                data = self._decode(frame, 1)
+                if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
+                    return arrived(_EVENT, "/", data, None)
+                return self._text(frame)
+            head = _plain_head(frame)
             if head is None:
                 return self._binary(frame)
             namespace, number = head.groups()
-            return arrived(_ACK, namespace or "/", self._decode(frame, head.end() - 1), int(number))
+            if frame[0] == "2":
+                data = self._decode(frame, head.end() - 1)
+                if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
+                    return arrived(_EVENT, namespace or "/", data, int(number) if number else None)
+            elif number:
+                return arrived(_ACK, namespace or "/", self._decode(frame, head.end() - 1), int(number))
+            return self._text(frame)
         if incomplete is None:
             raise DecodeError("A binary frame came that no packet had announced", 0)
         packet, count, slots, attachments = incomplete
@@ -131,7 +138,7 @@ class Decoder:
             if data and type(data[0]) is str and data[0] not in RESERVED_EVENTS:
                 return "/", data, None
             return None
-        head = _plain_event_head(frame)
+        head = _plain_head(frame) if frame[:1] == "2" else None
         if head is None:
             return None
         namespace, number = head.groups()

@@ -5,16 +5,20 @@ are lifecycle handlers and never reach the catch-all.
 """
 
 import inspect
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
 from trio_socketio.protocol.socketio import RESERVED_EVENTS
 
 CONNECT = "connect"
 DISCONNECT = "disconnect"
 CATCH_ALL = "*"
+
+MANY: Final = sys.maxsize
+"""More positional arguments than there can be."""
 
 Function = Callable[..., Any]
 """A handler as the application wrote it: a plain or an async function."""
@@ -51,8 +55,8 @@ class Handler:
     function: Function
     least: int
     """The fewest positional arguments it takes, the context included."""
-    most: float
-    """The most positional arguments it takes; infinity for ``*args``."""
+    most: int
+    """The most positional arguments it takes; `MANY` for ``*args``."""
     is_async: bool
     concurrent: bool = False
     """Whether the next event of the same client need not wait for it."""
@@ -68,14 +72,14 @@ class Handler:
             raise TypeError(f"a handler is a function, not {type(function).__name__}: {function!r}")
         shape = kind.value
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        least, most = 0, 0.0
+        least = most = 0
         for parameter in inspect.signature(function).parameters.values():
             required = parameter.default is inspect.Parameter.empty
             if parameter.kind in positional:
                 most += 1
                 least += required
             elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                most = float("inf")
+                most = MANY
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY and required:
                 raise TypeError(
                     f"{name_of(function)} needs the keyword {parameter.name!r}, but a handler gets positional arguments only"
@@ -95,7 +99,7 @@ class Handler:
     async def call(self, *arguments: object) -> Any:
         """Call it with as many of the arguments as it takes."""
         if len(arguments) > self.most:
-            arguments = arguments[: int(self.most)]
+            arguments = arguments[: self.most]
         result = self.function(*arguments)
         if self.is_async or inspect.iscoroutine(result):  # a plain function may wrap an async one
             awaitable: Awaitable[Any] = result

@@ -870,15 +870,13 @@ def names_of_numbers_are_refused(patch: Patch) -> None:
 
 @fault("sio.event.unhandled.no-ack")
 def an_unknown_event_is_acknowledged(patch: Patch) -> None:
-    def event(original: Any, self: Client, packet: socketio.Packet) -> None:
-        found = self._find(packet.namespace, "an event")
-        if found is not None and packet.id is not None and found.routes.handlers.find(str(packet.data[0])) is None:
-            found.acknowledge(packet.id, None)
-        original(self, packet)
+    def handle(original: Any, self: Client, namespace: str, data: list[Any], ack_id: int | None) -> None:
+        found = self._find(namespace, "an event")
+        if found is not None and ack_id is not None and found.routes.handlers.find(str(data[0])) is None:
+            found.acknowledge(ack_id, None)
+        original(self, namespace, data, ack_id)
 
-    around(patch, Client, "_event", event)
-    for which in (PacketType.EVENT, PacketType.BINARY_EVENT):
-        patch.setitem(client._RECEIVE, which, Client._event)
+    around(patch, Client, "_handle", handle)
 
 
 # Delivery ------------------------------------------------------------------------------------------------------------

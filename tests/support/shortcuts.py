@@ -73,9 +73,7 @@ def _codec() -> None:
 
     socketio.encode_event = encode_event
     jsontext.quote = jsontext.encode
-    socketio_decode._plain_event_head = socketio_decode._plain_ack_head = socketio_decode._plain_binary_head = (
-        lambda _frame: None
-    )  # type: ignore[assignment]
+    socketio_decode._plain_head = socketio_decode._plain_binary_head = lambda _frame: None  # type: ignore[assignment]
 
 
 SHORTCUTS: Final[dict[str, Callable[[], None]]] = {
