@@ -179,6 +179,7 @@ def test_a_frame_is_decoded_alike_on_every_path(head, body):
 @given(HEADS, BODIES)
 @example("2", '["e"]')
 @example("2/chat,17", '["e",1]')
+@example("2/chat,17", '["connect"]')
 @example("2", '["connect"]')
 @example("2", "[")
 def test_an_event_without_a_packet_is_that_of_the_packet(head, body):
