@@ -705,7 +705,7 @@ def nobody_must_join(patch: Patch) -> None:
 
 @fault("sio.connect.first.event", also=[Area.BINARY, Area.NAMESPACE])
 def events_before_connect_are_ignored(patch: Patch) -> None:
-    patch.setattr(Client, "_find", lambda self, packet: self.sockets.get(packet.namespace))
+    patch.setattr(Client, "_find", lambda self, namespace, _what: self.sockets.get(namespace))
 
 
 @fault("sio.namespace.twice")
@@ -776,24 +776,24 @@ def callbacks_run_for_any_id(patch: Patch) -> None:
 
 @fault("sio.binary.two", also=[Area.ACK, Area.DELIVERY])
 def attachments_are_swapped(patch: Patch) -> None:
-    def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
-        return original([parts[0], *reversed(parts[1:])], **kwargs)
+    def message(original: Any, parts: list[Any], *options: Any) -> Outbound:
+        return original([parts[0], *reversed(parts[1:])], *options)
 
     around(patch, Outbound, "message", message)
 
 
 @fault("sio.binary.one", also=[Area.ACK, Area.DELIVERY, Area.NAMESPACE, Area.POLLING, Area.UPGRADE, Area.WEBSOCKET])
 def attachments_come_first(patch: Patch) -> None:
-    def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
-        return original([*parts[1:], parts[0]], **kwargs)
+    def message(original: Any, parts: list[Any], *options: Any) -> Outbound:
+        return original([*parts[1:], parts[0]], *options)
 
     around(patch, Outbound, "message", message)
 
 
 @fault("sio.binary.empty", also=[Area.DELIVERY, Area.WEBSOCKET])
 def an_empty_attachment_is_left_out(patch: Patch) -> None:
-    def message(original: Any, parts: list[Any], **kwargs: Any) -> Outbound:
-        return original([part for part in parts if part != b""], **kwargs)
+    def message(original: Any, parts: list[Any], *options: Any) -> Outbound:
+        return original([part for part in parts if part != b""], *options)
 
     around(patch, Outbound, "message", message)
 
