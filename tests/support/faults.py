@@ -776,24 +776,24 @@ def callbacks_run_for_any_id(patch: Patch) -> None:
 
 @fault("sio.binary.two", also=[Area.ACK, Area.DELIVERY])
 def attachments_are_swapped(patch: Patch) -> None:
-    def message(original: Any, parts: list[Any], *options: Any) -> Outbound:
-        return original([parts[0], *reversed(parts[1:])], *options)
+    def message(original: Any, parts: list[Any], *rest: Any, **options: Any) -> Outbound:
+        return original([parts[0], *reversed(parts[1:])], *rest, **options)
 
     around(patch, Outbound, "message", message)
 
 
 @fault("sio.binary.one", also=[Area.ACK, Area.DELIVERY, Area.NAMESPACE, Area.POLLING, Area.UPGRADE, Area.WEBSOCKET])
 def attachments_come_first(patch: Patch) -> None:
-    def message(original: Any, parts: list[Any], *options: Any) -> Outbound:
-        return original([*parts[1:], parts[0]], *options)
+    def message(original: Any, parts: list[Any], *rest: Any, **options: Any) -> Outbound:
+        return original([*parts[1:], parts[0]], *rest, **options)
 
     around(patch, Outbound, "message", message)
 
 
 @fault("sio.binary.empty", also=[Area.DELIVERY, Area.WEBSOCKET])
 def an_empty_attachment_is_left_out(patch: Patch) -> None:
-    def message(original: Any, parts: list[Any], *options: Any) -> Outbound:
-        return original([part for part in parts if part != b""], *options)
+    def message(original: Any, parts: list[Any], *rest: Any, **options: Any) -> Outbound:
+        return original([part for part in parts if part != b""], *rest, **options)
 
     around(patch, Outbound, "message", message)
 
