@@ -46,6 +46,7 @@ def check_consistent(server: Server) -> None:
     assert set(server.sessions) == of_services
     for namespace, adapter in server.adapters():
         sids = set(adapter.sockets)
+        assert sids == set(adapter.registry._joined), namespace
         assert sids, f"nobody is in {namespace}, and it is still there"
         by_room: dict[str, set[str]] = {}
         for sid in sids:
