@@ -23,11 +23,11 @@ class Pace:
 
     @property
     def queued(self) -> int:
-        """How many packets have been queued since others have had their turn."""
+        """How many packets have been queued since the last `rested`."""
         return EVERY - self.left
 
     def rested(self) -> None:
-        """Others have had their turn."""
+        """Others have had their turn, or whoever calls this has noted what was `queued` and sees to it."""
         self.left = EVERY
 
     async def moved(self) -> None:
