@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-IPNetwork = IPv4Network | IPv6Network
+from trio_socketio.engine.proxies import IPAddress, IPNetwork, TrustedProxies
+
 AllowedOrigins = str | Iterable[str] | Callable[[str], bool] | None
 CookieAttributes = Mapping[str, str | int | bool | None]
 
@@ -88,7 +88,7 @@ class EngineConfig:
     cors_credentials: bool = True
     """Whether a page of another origin may send its cookies. On, as in the Python server: load balancers keep a client
     on one worker by a cookie."""
-    trusted_proxies: Iterable[str | IPv4Address | IPv6Address | IPNetwork] = ()
+    trusted_proxies: Iterable[str | IPAddress | IPNetwork] = ()
     """Addresses and networks (``"10.0.0.0/8"``) of the proxies whose ``X-Forwarded-*`` headers count. None by default:
     anyone can send these headers."""
     cookie: str | CookieAttributes | None = field(default=None, hash=False)
@@ -100,7 +100,7 @@ class EngineConfig:
 
     origin_set: frozenset[str] = field(init=False, repr=False, compare=False)
     """The origins that are allowed by name, as `normalise_origin` returns them."""
-    proxy_networks: tuple[IPNetwork, ...] = field(init=False, repr=False, compare=False)
+    proxies: TrustedProxies = field(init=False, repr=False, compare=False)
     """`trusted_proxies`, parsed."""
     _cookie_parts: tuple[str, str] | None = field(init=False, repr=False, compare=False)
     """What stands before and behind the sid in the ``Set-Cookie`` header."""
@@ -124,7 +124,7 @@ class EngineConfig:
             "cors_allowed_origins": (origins := _origins(self.cors_allowed_origins)),
             "origin_set": frozenset(origins) if isinstance(origins, tuple) else frozenset(),
             "trusted_proxies": (proxies := _several("trusted_proxies", self.trusted_proxies, '("10.0.0.1",)')),
-            "proxy_networks": tuple(_network(proxy) for proxy in proxies),
+            "proxies": TrustedProxies.parse(proxies),
             "cookie": dict(cookie) if isinstance(cookie, Mapping) else cookie,
             "_cookie_parts": _cookie_parts(cookie),
         }
@@ -258,22 +258,6 @@ def _origin(value: object) -> str:
     raise ValueError(
         f'cors_allowed_origins holds {value!r}, which is no origin: write one as "https://example.com:8443"'
     )
-
-
-def _network(value: object) -> IPNetwork:
-    if not isinstance(value, str | IPv4Address | IPv6Address | IPv4Network | IPv6Network):
-        raise TypeError(f'trusted_proxies holds {value!r}; each must be an address or a network such as "10.0.0.0/8"')
-    try:
-        network = ip_network(value, strict=False)
-    except ValueError:
-        raise ValueError(
-            f'trusted_proxies holds {value!r}, which is neither an IP address nor a network such as "10.0.0.0/8"'
-        ) from None
-    if isinstance(value, str) and "/" in value and network.network_address != ip_address(value.split("/")[0]):
-        raise ValueError(
-            f'trusted_proxies holds {value!r}, an address inside a network: write "{network}" to trust all of it'
-        )
-    return network
 
 
 def _cookie_parts(cookie: object) -> tuple[str, str] | None:

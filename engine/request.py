@@ -19,13 +19,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 from urllib.parse import parse_qsl
 
-from trio_socketio.engine.config import TOKEN, EngineConfig, IPNetwork, Transport
+from trio_socketio.engine.config import TOKEN, EngineConfig, Transport
 from trio_socketio.engine.origins import Headers, allowed_origin, cors_headers, preflight_headers
+from trio_socketio.engine.proxies import NOBODY, IPAddress, TrustedProxies, read_peer
 
 MAX_QUERY_FIELDS = 64
 """Query fields of one request; the protocol needs four, and parsing stays cheap for any client."""
@@ -122,14 +121,13 @@ def parse_request(
     *,
     peer_address: str,
     secure: bool,
-    trusted_proxies: Iterable[IPNetwork] = (),
+    trusted_proxies: TrustedProxies = NOBODY,
 ) -> Request:
     """Return a request from what an HTTP parser has read.
 
-    If the peer is a trusted proxy, its ``X-Forwarded-For``, ``-Proto`` and ``-Host`` headers count. Each proxy appends
-    to them on the right, and a client may have sent any beginning of its own. So ``X-Forwarded-For`` is read from the
-    right: the client is the first address that is not a trusted proxy's. From a list of schemes or hosts the entry of
-    the outermost trusted proxy is taken. Entries that make no sense are ignored.
+    If the peer is a trusted proxy, its ``X-Forwarded-For``, ``-Proto`` and ``-Host`` headers count: `TrustedProxies.follow` finds
+    the client, and from a list of schemes or hosts the entry of the outermost trusted proxy is taken. Entries that make no
+    sense are ignored.
 
     Args:
         method: The method; its case counts.
@@ -137,7 +135,7 @@ def parse_request(
         headers: Names and values, decoded as latin-1.
         peer_address: The address at the other end of the connection.
         secure: Whether that connection is TLS.
-        trusted_proxies: Networks of the proxies to believe, such as `EngineConfig.proxy_networks`.
+        trusted_proxies: The proxies to believe, such as `EngineConfig.proxies`.
 
     Raises:
         BadRequest: The method, target, host or a header breaks HTTP, the end of the body is ambiguous, or the query has more
@@ -174,7 +172,7 @@ def make_request(
     *,
     peer_address: str,
     secure: bool,
-    trusted_proxies: Iterable[IPNetwork] = (),
+    trusted_proxies: TrustedProxies = NOBODY,
 ) -> Request:
     """As `parse_request`, when the method and every single header are known to be right, and one Host at most is among them.
 
@@ -185,7 +183,7 @@ def make_request(
         by_name: The same by name, repeated ones joined by ``", "``; it is shared from now on, and must not be changed.
         peer_address: The address at the other end of the connection.
         secure: Whether that connection is TLS.
-        trusted_proxies: Networks of the proxies to believe.
+        trusted_proxies: The proxies to believe.
 
     Raises:
         BadRequest: The target or the host breaks HTTP, or the query has more than 64 fields.
@@ -195,11 +193,10 @@ def make_request(
     if not _HOST.fullmatch(host):
         raise BadRequest(f"the host {_shown_target(host)} is not a host name")
     query = _parse_query(query_string)
-    peer, address = _peer(peer_address)
+    peer, address = read_peer(peer_address)
     request = Request(method, path, query_string, query, headers, address, secure, host)
     object.__setattr__(request, "_joined", by_name)
-    networks = tuple(trusted_proxies)
-    return _behind_proxies(request, peer, networks) if peer is not None and networks else request
+    return _behind_proxies(request, peer, trusted_proxies) if trusted_proxies else request
 
 
 def _parse_query(query_string: str) -> dict[str, str]:
@@ -230,22 +227,10 @@ def _shown_target(text: str) -> str:
     return repr((f"...@{rest}" if user else rest)[:40])
 
 
-def _behind_proxies(request: Request, peer: IPv4Address | IPv6Address, trusted: tuple[IPNetwork, ...]) -> Request:
-    def is_trusted(address: IPv4Address | IPv6Address) -> bool:
-        return any(address in network for network in trusted)
-
-    client = peer
-    proxies = 0  # trusted proxies between this server and the client
-    forwarded = _forwarded(request, "x-forwarded-for")
-    while is_trusted(client):
-        proxies += 1
-        farther = _ip(forwarded.pop()) if forwarded else None
-        if farther is None:
-            break
-        client = farther
+def _behind_proxies(request: Request, peer: IPAddress | str, trusted: TrustedProxies) -> Request:
+    client, proxies = trusted.follow(peer, _forwarded(request, "x-forwarded-for"))
     if not proxies:
         return request
-
     scheme = _forwarded(request, "x-forwarded-proto")[-proxies:][0].lower()
     host = _forwarded(request, "x-forwarded-host")[-proxies:][0]
     secure = _FORWARDED_SCHEMES.get(scheme, request.secure)
@@ -257,26 +242,6 @@ def _behind_proxies(request: Request, peer: IPv4Address | IPv6Address, trusted: 
 def _forwarded(request: Request, name: str) -> list[str]:
     """Return the items of a list header; one empty item if it is missing."""
     return [item.strip(" \t") for item in (request.header(name) or "").split(",")]
-
-
-def _ip(text: str) -> IPv4Address | IPv6Address | None:
-    """Read an address, some proxies add a port; an IPv4 peer of an IPv6 listener is an IPv4 address."""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
-
-
-@lru_cache(maxsize=1024)
-def _peer(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
-    """Read the address of a peer, which asks again and again, and return how it is shown, too."""
-    peer = _ip(text)
-    return peer, text if peer is None else str(peer)
 
 
 class SessionView(Protocol):

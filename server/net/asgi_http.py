@@ -90,7 +90,7 @@ class Exchange:
         """Answer the request, as one of a Socket.IO client or as any other."""
         try:
             try:
-                self._request = read_request(self._scope, self._server.config.proxy_networks)
+                self._request = read_request(self._scope, self._server.config.proxies)
             except BadRequest as error:
                 log_fault(self._channel.address, str(error), None, self._server)
                 await self._write(BAD_REQUEST)

@@ -4,12 +4,12 @@ An ASGI application is any callable that takes a scope, a function to receive me
 dictionaries and plain functions; hosts and frameworks have types of their own for them, and `Any` fits all.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
 
-from trio_socketio.engine.config import IPNetwork
 from trio_socketio.engine.origins import Headers
+from trio_socketio.engine.proxies import TrustedProxies
 from trio_socketio.engine.request import Request, parse_request
 
 Scope: TypeAlias = Any
@@ -65,7 +65,7 @@ def _path_of_url(url: str) -> str:
         return url
 
 
-def read_request(scope: Scope, trusted_proxies: Sequence[IPNetwork]) -> Request:
+def read_request(scope: Scope, trusted_proxies: TrustedProxies) -> Request:
     """Return the request that a scope tells of.
 
     Raises:

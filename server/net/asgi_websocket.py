@@ -81,7 +81,7 @@ class Opening:
             await self._deny(NOT_FOUND)
             return
         try:
-            request = read_request(self._scope, self._server.config.proxy_networks)
+            request = read_request(self._scope, self._server.config.proxies)
         except BadRequest as error:
             log_fault(self._channel.address, str(error), None, self._server)
             await self._deny(BAD_REQUEST)

@@ -149,7 +149,7 @@ class Connection:
                     ],
                     peer_address=self._address,
                     secure=self._secure,
-                    trusted_proxies=self._server.config.proxy_networks,
+                    trusted_proxies=self._server.config.proxies,
                 )
             except BadRequest as error:
                 await self._refuse_syntax(400, str(error))

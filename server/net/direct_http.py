@@ -264,7 +264,7 @@ class DirectConnection:
                 fields.by_name,
                 peer_address=self._address,
                 secure=False,
-                trusted_proxies=config.proxy_networks,
+                trusted_proxies=config.proxies,
             )
         except BadRequest:
             return False

@@ -13,7 +13,7 @@ def test_the_defaults_are_those_of_the_reference_server():
     assert (config.max_payload, config.max_packets_per_poll, config.path) == (1_000_000, 16, "/socket.io/")
     assert config.transports == (Transport.POLLING, Transport.WEBSOCKET)
     assert config.allow_upgrades and config.cors_credentials
-    assert config.cors_allowed_origins is None and config.cookie is None and config.proxy_networks == ()
+    assert config.cors_allowed_origins is None and config.cookie is None and not config.proxies
 
 
 def test_a_config_can_be_copied_with_a_change_and_compared():
@@ -21,7 +21,7 @@ def test_a_config_can_be_copied_with_a_change_and_compared():
         cors_allowed_origins=["https://a.example"], trusted_proxies=["10.0.0.0/8"], cookie={"name": "io"}
     )
     copy = replace(config, ping_interval=1)
-    assert copy.proxy_networks == config.proxy_networks and copy.origin_set == config.origin_set
+    assert copy.proxies == config.proxies and copy.origin_set == config.origin_set
     assert copy != config and replace(copy, ping_interval=config.ping_interval) == config
 
 
@@ -47,7 +47,7 @@ def test_origins_are_normalised_and_may_come_from_a_generator():
 def test_proxies_are_addresses_and_networks():
     proxies = ["10.0.0.1", "192.168.0.0/16", "::1", ip_address("10.9.9.9"), ip_network("fd00::/8")]
     expected = ["10.0.0.1/32", "192.168.0.0/16", "::1/128", "10.9.9.9/32", "fd00::/8"]
-    assert [str(network) for network in EngineConfig(trusted_proxies=proxies).proxy_networks] == expected
+    assert [str(network) for network in EngineConfig(trusted_proxies=proxies).proxies.networks] == expected
 
 
 @pytest.mark.parametrize(

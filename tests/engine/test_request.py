@@ -1,12 +1,12 @@
 import json
 from dataclasses import dataclass, replace
-from ipaddress import ip_network
 from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trio_socketio.engine.config import EngineConfig, Transport
+from trio_socketio.engine.proxies import TrustedProxies
 from trio_socketio.engine.request import (
     BadRequest,
     Open,
@@ -50,7 +50,7 @@ def ask(query, method="GET", *, websocket=False, origin=None, config=None, host=
     if origin is not None:
         headers.append(("Origin", origin))
     target = f"/socket.io/?{query}"
-    request = parse_request(method, target, headers, peer_address="192.0.2.1", secure=False, trusted_proxies=())
+    request = parse_request(method, target, headers, peer_address="192.0.2.1", secure=False)
     return admit(request, SESSIONS, config or EngineConfig())
 
 
@@ -276,8 +276,8 @@ def test_admit_never_raises_and_lets_no_refused_origin_through(
 
 
 def parse(target="/", headers=(), method="GET", peer="192.0.2.1", secure=False, trusted=()):
-    networks = [ip_network(network) for network in trusted]
-    return parse_request(method, target, headers, peer_address=peer, secure=secure, trusted_proxies=networks)
+    proxies = TrustedProxies.parse(trusted)
+    return parse_request(method, target, headers, peer_address=peer, secure=secure, trusted_proxies=proxies)
 
 
 def test_a_request_has_path_query_and_headers():
@@ -458,7 +458,7 @@ def test_a_page_behind_a_tls_proxy_is_same_origin_once_the_proxy_is_trusted():
     for trusted, kind in [(["10.0.0.1"], Open), ([], Reject)]:
         config = EngineConfig(trusted_proxies=trusted)
         request = parse_request(
-            "GET", target, headers, peer_address="10.0.0.1", secure=False, trusted_proxies=config.proxy_networks
+            "GET", target, headers, peer_address="10.0.0.1", secure=False, trusted_proxies=config.proxies
         )
         assert isinstance(admit(request, SESSIONS, config), kind)
 

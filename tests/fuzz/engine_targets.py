@@ -67,7 +67,7 @@ def admit_requests(data: bytes) -> None:
             headers,
             peer_address=address,
             secure=secure,
-            trusted_proxies=config.proxy_networks,
+            trusted_proxies=config.proxies,
         )
     except BadRequest as error:
         _check_log(str(error))
@@ -79,14 +79,14 @@ def admit_requests(data: bytes) -> None:
         request.header_map,
         peer_address=address,
         secure=secure,
-        trusted_proxies=config.proxy_networks,
+        trusted_proxies=config.proxies,
     )
     assert again == request
     assert again.query == request.query
     assert request.url.isascii()
     assert request.url.startswith(("http://", "https://"))
     assert request.is_websocket in (True, False)
-    if not config.proxy_networks:
+    if not config.proxies:
         assert request.secure == secure
     admission = admit(request, SESSIONS, config)
     for name, value in admission.cors:
