@@ -89,8 +89,8 @@ class EngineConfig:
     """Whether a page of another origin may send its cookies. On, as in the Python server: load balancers keep a client
     on one worker by a cookie."""
     trusted_proxies: Iterable[str | IPAddress | IPNetwork] = ()
-    """Addresses and networks (``"10.0.0.0/8"``) of the proxies whose ``X-Forwarded-*`` headers count. None by default:
-    anyone can send these headers."""
+    """Addresses and networks (``"10.0.0.0/8"``) of the proxies whose ``X-Forwarded-*`` headers count, and ``"local"`` for one
+    that connects over a unix socket. None by default: anyone can send these headers."""
     cookie: str | CookieAttributes | None = field(default=None, hash=False)
     """A cookie that carries the sid, for load balancers that need one: its name, or its attributes with ``"name"``
     (``path``, ``domain``, ``expires``, ``max_age`` in seconds, ``same_site``, ``http_only``, ``secure``,

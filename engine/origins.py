@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from trio_socketio.engine.config import TOKEN, EngineConfig, normalise_origin
+from trio_socketio.engine.proxies import LOCAL
 
 if TYPE_CHECKING:  # request.py calls this module; only the name of its type is needed here
     from trio_socketio.engine.request import Request
@@ -113,5 +114,6 @@ def _remedy(known: str | None, request: "Request", config: EngineConfig) -> str:
         return f'to allow it, add "{known}" to cors_allowed_origins'
     advice = f'to allow it, pass cors_allowed_origins="{known}" (or a list with it)'
     if known == normalise_origin(f"https://{request.host}"):
-        return f"{advice}; if a proxy in front of this server speaks TLS, name its address in trusted_proxies instead"
+        proxy = '"local"' if request.address == LOCAL else "its address"
+        return f"{advice}; if a proxy in front of this server speaks TLS, name {proxy} in trusted_proxies instead"
     return advice

@@ -2,6 +2,8 @@
 
 Each proxy appends to ``X-Forwarded-For`` and its relatives on the right, and a client may have sent any beginning of its own. So
 the list is read from the right: the client is the first address that is not a trusted proxy's. Entries that make no sense end it.
+
+A proxy on the same machine may connect over a unix socket and have no address: `LOCAL` stands for it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,6 +15,9 @@ from typing import Final
 IPAddress = IPv4Address | IPv6Address
 IPNetwork = IPv4Network | IPv6Network
 
+LOCAL: Final = "local"
+"""What a peer without an IP address is called, such as that of a unix socket or of a stream in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
@@ -20,6 +25,8 @@ class TrustedProxies:
 
     networks: tuple[IPNetwork, ...] = ()
     """Where they are; one address is a network of its own."""
+    local: bool = False
+    """Whether a peer that has no address is one: whoever may open the unix socket is believed."""
 
     @classmethod
     def parse(cls, entries: Iterable[object]) -> "TrustedProxies":
@@ -27,16 +34,19 @@ class TrustedProxies:
 
         Raises:
             TypeError: An entry is neither text nor an address or a network.
-            ValueError: A text is neither an address nor a network.
+            ValueError: A text is neither an address nor a network, nor `LOCAL`.
         """
-        return cls(tuple(_network(entry) for entry in entries))
+        all_entries = tuple(entries)
+        return cls(tuple(_network(entry) for entry in all_entries if entry != LOCAL), LOCAL in all_entries)
 
     def __bool__(self) -> bool:
-        return bool(self.networks)
+        return bool(self.networks) or self.local
 
     def trust(self, peer: IPAddress | str) -> bool:
         """Whether a peer is one of them."""
-        return not isinstance(peer, str) and any(peer in network for network in self.networks)
+        if isinstance(peer, str):
+            return self.local and peer == LOCAL
+        return any(peer in network for network in self.networks)
 
     def follow(self, peer: IPAddress | str, forwarded: Sequence[str]) -> tuple[IPAddress | str, int]:
         """Find the client behind a peer.
@@ -96,7 +106,7 @@ def _network(value: object) -> IPNetwork:
         network = ip_network(value, strict=False)
     except ValueError:
         raise ValueError(
-            f'trusted_proxies holds {value!r}, which is neither an IP address nor a network such as "10.0.0.0/8"'
+            f'trusted_proxies holds {value!r}, which is neither an IP address nor a network such as "10.0.0.0/8", nor "local"'
         ) from None
     if isinstance(value, str) and "/" in value and network.network_address != ip_address(value.split("/")[0]):
         raise ValueError(

@@ -1,12 +1,11 @@
 """A server on a unix socket, for a proxy on the same machine.
 
-    python examples/unix_socket.py /run/chat/socket --mode 660 --origin https://chat.example
+    python examples/unix_socket.py /run/chat/socket --mode 660
 
 A socket file that a process has left behind is replaced; if somebody serves it, this program says so and ends. Who may connect
-is a matter of the file's permissions. nginx: ``proxy_pass http://unix:/run/chat/socket;``, the rest as in docs/deploying.md.
-
-The server cannot tell who comes through the proxy: ``ctx.handshake.address`` is ``local`` for everybody, and headers of the proxy
-do not count. So the origins of pages must be named (``--origin``), for the server does not know that the proxy speaks TLS.
+is a matter of the file's permissions, so whoever does is believed to be the proxy (``trusted_proxies=["local"]``): the address of
+the client and that it speaks TLS are what its ``X-Forwarded-*`` headers say. nginx: ``proxy_pass http://unix:/run/chat/socket;``,
+the rest as in docs/deploying.md.
 """
 
 import argparse
@@ -68,7 +67,7 @@ def bind(path: Path, mode: int) -> trio.SocketListener:
 
 def make_server(origins: list[str]) -> Server:
     """Return the application: it repeats what it is told, and tells everybody who has come."""
-    server = Server(cors_allowed_origins=origins or None)
+    server = Server(trusted_proxies=["local"], cors_allowed_origins=origins or None)
 
     @server.on("connect")
     async def connect(ctx: Context, _auth: object) -> None:
@@ -108,6 +107,6 @@ if __name__ == "__main__":
         "--mode", type=lambda text: int(text, 8), default=0o660, help="its permissions, in octal (default: 660)"
     )
     parser.add_argument(
-        "--origin", action="append", default=[], help="the origin of pages that may connect; may be repeated"
+        "--origin", action="append", default=[], help="the origin of pages of another site; may be repeated"
     )
     sys.exit(trio.run(main, parser.parse_args()))

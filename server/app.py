@@ -107,7 +107,8 @@ class Server(Emitter):
         cors_allowed_origins: The origins whose pages may connect: None for the server's own only, ``"*"``, one,
             several, or a function of the origin.
         cors_credentials: Whether such pages may send cookies.
-        trusted_proxies: Addresses or networks of proxies whose ``X-Forwarded-*`` headers count.
+        trusted_proxies: Addresses or networks of proxies whose ``X-Forwarded-*`` headers count; ``"local"`` is one that connects
+            over a unix socket.
         allow_request: Called with the request that would open a session; raises `ConnectionRefused` to refuse it.
         cookie: The name of a cookie that holds the session id, or its attributes; None for no cookie.
         http: Answers requests outside ``path``; by default with 404.

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote, urlsplit
 
 from trio_socketio.engine.origins import Headers
-from trio_socketio.engine.proxies import TrustedProxies
+from trio_socketio.engine.proxies import LOCAL, TrustedProxies
 from trio_socketio.engine.request import Request, parse_request
 
 Scope: TypeAlias = Any
@@ -86,7 +86,7 @@ def read_request(scope: Scope, trusted_proxies: TrustedProxies) -> Request:
 def address_of(scope: Scope) -> str:
     """Return the address of a connection's peer; one that has none, such as a unix socket's, is ``local``."""
     client = scope.get("client")
-    return str(client[0]) if client else "local"
+    return str(client[0]) if client else LOCAL
 
 
 def _headers(scope: Scope) -> Headers:

@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 import trio
+from trio_socketio.engine.proxies import LOCAL
 from trio_socketio.server.net.connection import Connection
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def address_of(stream: trio.abc.Stream) -> str:
     if isinstance(stream, trio.SSLStream):
         return address_of(stream.transport_stream)
     if not isinstance(stream, trio.SocketStream):
-        return "local"
+        return LOCAL
     try:
         return shown_address(stream.socket.getpeername())
     except OSError:
@@ -74,4 +75,4 @@ def address_of(stream: trio.abc.Stream) -> str:
 
 def shown_address(peer: object) -> str:
     """Return the IP address in what the system says of a peer; one that has none, such as a unix socket's, is ``local``."""
-    return str(peer[0]) if isinstance(peer, tuple) else "local"
+    return str(peer[0]) if isinstance(peer, tuple) else LOCAL

@@ -300,6 +300,7 @@ async def test_nginx_reaches_the_unix_socket(tmp_path):
     )
     location = "proxy_pass http://chat; proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade;"
     location += 'proxy_set_header Connection "upgrade"; proxy_set_header X-Forwarded-For 203.0.113.7;'
+    location += "proxy_set_header X-Forwarded-Proto https;"
     site = f"server {{ listen 127.0.0.1:{port}; location / {{ {location} }} }}"
     (tmp_path / "nginx.conf").write_text(
         f"daemon off; master_process off; pid {tmp_path}/pid; user root; events {{}}\n"
@@ -319,7 +320,7 @@ async def test_nginx_reaches_the_unix_socket(tmp_path):
             command = [program, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "errors")]
             process = await trio.lowlevel.open_process(command, stdout=log, stderr=log)
         try:
-            assert await how(dial) == ["local", False]
+            assert await how(dial) == ["203.0.113.7", True]
         finally:
             process.kill()
             with trio.CancelScope(shield=True):

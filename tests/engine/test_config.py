@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from trio_socketio.engine.config import EngineConfig, Transport, normalise_origin
+from trio_socketio.engine.proxies import TrustedProxies
 
 
 def test_the_defaults_are_those_of_the_reference_server():
@@ -47,7 +48,10 @@ def test_origins_are_normalised_and_may_come_from_a_generator():
 def test_proxies_are_addresses_and_networks():
     proxies = ["10.0.0.1", "192.168.0.0/16", "::1", ip_address("10.9.9.9"), ip_network("fd00::/8")]
     expected = ["10.0.0.1/32", "192.168.0.0/16", "::1/128", "10.9.9.9/32", "fd00::/8"]
-    assert [str(network) for network in EngineConfig(trusted_proxies=proxies).proxies.networks] == expected
+    parsed = EngineConfig(trusted_proxies=proxies).proxies
+    assert ([str(network) for network in parsed.networks], parsed.local) == (expected, False)
+    assert EngineConfig(trusted_proxies=("local",)).proxies == TrustedProxies(local=True)
+    assert EngineConfig(trusted_proxies=("local", "10.0.0.1")).trusted_proxies == ("local", "10.0.0.1")
 
 
 @pytest.mark.parametrize(
@@ -126,6 +130,7 @@ async def answer_later(origin):
         ({"cors_allowed_origins": answer_later}, TypeError, "is an async function"),
         ({"trusted_proxies": "10.0.0.1"}, TypeError, "such as (\"10.0.0.1\",), not '10.0.0.1'"),
         ({"trusted_proxies": ["*"]}, ValueError, "trusted_proxies holds '*', which is neither"),
+        ({"trusted_proxies": "local"}, TypeError, "such as (\"10.0.0.1\",), not 'local'"),
         ({"trusted_proxies": ["proxy.local"]}, ValueError, "trusted_proxies holds 'proxy.local', which is neither"),
         ({"trusted_proxies": ["10.0.0.1/8"]}, ValueError, 'write "10.0.0.0/8" to trust all of it'),
         ({"trusted_proxies": [5]}, TypeError, "trusted_proxies holds 5; each must be"),

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -90,6 +92,12 @@ def test_an_origin_is_judged_by_the_option(allowed, origin, host, secure, expect
 def test_a_refusal_says_what_to_set(allowed, origin, sentence):
     verdict = allowed_origin(request_from(origin), EngineConfig(cors_allowed_origins=allowed))
     assert verdict.log is not None and sentence in verdict.log
+
+
+def test_a_page_of_a_proxy_on_a_unix_socket_is_told_how_that_is_named():
+    request = replace(request_from("https://127.0.0.1:3000"), address="local")
+    verdict = allowed_origin(request, EngineConfig())
+    assert verdict.log is not None and 'name "local" in trusted_proxies instead' in verdict.log
 
 
 def test_what_a_function_raises_is_not_hidden():

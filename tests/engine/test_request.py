@@ -418,6 +418,26 @@ def test_the_client_is_the_last_address_that_no_trusted_proxy_has(peer, forwarde
     assert parse("/", headers, peer=peer, trusted=["10.0.0.0/8", "::1"]).address == expected
 
 
+@pytest.mark.parametrize(
+    ("peer", "trusted", "forwarded", "address", "secure"),
+    [
+        ("local", ["local"], "203.0.113.9", "203.0.113.9", True),
+        ("local", ["local"], "1.1.1.1, 203.0.113.9", "203.0.113.9", True),
+        ("local", ["local", "10.0.0.0/8"], "203.0.113.9, 10.0.0.2", "203.0.113.9", True),
+        ("local", ["local"], None, "local", True),
+        ("local", ["local"], "local, local", "local", True),
+        ("local", ["0.0.0.0/0", "::/0"], "203.0.113.9", "local", False),
+        ("unknown", ["local", "0.0.0.0/0"], "203.0.113.9", "unknown", False),
+        ("192.0.2.1", ["local"], "203.0.113.9", "192.0.2.1", False),
+        ("10.0.0.1", ["10.0.0.1", "local"], "203.0.113.9, local", "10.0.0.1", True),
+    ],
+)
+def test_a_proxy_without_an_address_is_trusted_by_the_name_local_alone(peer, trusted, forwarded, address, secure):
+    headers = [("X-Forwarded-Proto", "https"), *([("X-Forwarded-For", forwarded)] if forwarded else [])]
+    request = parse("/", headers, peer=peer, trusted=trusted)
+    assert (request.address, request.secure) == (address, secure)
+
+
 def test_repeated_forwarded_headers_are_one_list():
     headers = [("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-For", "203.0.113.9")]
     assert parse("/", headers, peer="10.0.0.1", trusted=["10.0.0.1"]).address == "203.0.113.9"

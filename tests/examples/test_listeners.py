@@ -215,15 +215,25 @@ async def test_a_socket_that_is_served_and_a_file_that_is_none_stay(tmp_path):
     assert file.read_text() == "precious"
 
 
-async def test_pages_behind_the_proxy_connect_if_their_origin_is_named(tmp_path):
+async def test_pages_of_the_proxy_connect_and_those_of_other_sites_if_their_origin_is_named(tmp_path):
     path = tmp_path / "socket"
-    forwarded = [("origin", "https://chat.example"), ("x-forwarded-proto", "https"), ("x-forwarded-for", "203.0.113.7")]
-    for arguments, status in ((), 403), (("--origin", "https://chat.example"), 200):
+    forwarded = [("x-forwarded-proto", "https"), ("x-forwarded-for", "203.0.113.7")]
+    for arguments, status in (
+        ((), 403),
+        (("--origin", "https://other.example", "--origin", "https://chat.example"), 200),
+    ):
         async with running(sys.executable, EXAMPLES / "unix_socket.py", path, *arguments) as program:
             await program.line()
+            for origin, expected in ("https://chat.example", 200), ("https://other.example", status):
+                async with dialling(partial(trio.open_unix_socket, path), "chat.example") as peer:
+                    headers = [*forwarded, ("origin", origin)]
+                    assert (await peer.request("GET", peer.target(transport="polling"), headers)).status == expected
             async with dialling(partial(trio.open_unix_socket, path), "chat.example") as peer:
-                answer = await peer.request("GET", peer.target(transport="polling"), forwarded)
-                assert answer.status == status
+                websocket = await peer.open_websocket(headers=forwarded)
+                await websocket.receive()
+                await websocket.send("40")
+                await websocket.receive()
+                assert await websocket.receive() == '42["welcome",{"address":"203.0.113.7"}]'
             await program.ends_well()
 
 

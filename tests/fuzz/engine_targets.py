@@ -42,7 +42,7 @@ SESSIONS = {
 }
 CONFIGS = (
     EngineConfig(),
-    EngineConfig(cors_allowed_origins="*", trusted_proxies=("10.0.0.0/8", "::1")),
+    EngineConfig(cors_allowed_origins="*", trusted_proxies=("10.0.0.0/8", "::1", "local")),
     EngineConfig(cors_allowed_origins="*", cors_credentials=False, allow_upgrades=False),
     EngineConfig(cors_allowed_origins=["https://a.example", "capacitor://localhost"], transports=["polling"]),
     EngineConfig(cors_allowed_origins=lambda origin: len(origin) % 2 == 0, transports=["websocket"]),

@@ -304,6 +304,12 @@ async def test_only_a_trusted_proxy_is_believed(autojump_clock, trusted, address
     assert (request.address, request.secure) == (address, secure)
 
 
+async def test_a_proxy_without_an_address_is_trusted_as_local(autojump_clock):
+    headers = {"x-forwarded-for": "198.51.100.7", "x-forwarded-proto": "https"}
+    request = await who(Server(trusted_proxies=["local"]), client=None, headers=headers)
+    assert (request.address, request.secure) == ("198.51.100.7", True)
+
+
 # Polling.
 
 

@@ -168,8 +168,17 @@ async def test_one_connection_that_is_open_already_is_served_over_tls(autojump_c
             assert await ask(await peer.join()) == ["local", True, "https://localhost/socket.io/"]
 
 
-async def test_what_a_proxy_says_over_a_unix_socket_does_not_count_whatever_is_trusted(tmp_path):
-    server = greeter(trusted_proxies=["0.0.0.0/0", "::/0"], cors_allowed_origins="https://chat.example")
+@pytest.mark.parametrize(
+    ("trusted", "how"),
+    [
+        (["0.0.0.0/0", "::/0"], '["local",false,"http://chat.example/socket.io/"]'),
+        (["local"], '["203.0.113.7",true,"https://chat.example/socket.io/"]'),
+    ],
+)
+async def test_what_a_proxy_says_over_a_unix_socket_counts_if_local_is_trusted_and_not_otherwise(
+    tmp_path, trusted, how
+):
+    server = greeter(trusted_proxies=trusted, cors_allowed_origins="https://chat.example")
     told = [("x-forwarded-for", "203.0.113.7"), ("x-forwarded-proto", "https"), ("origin", "https://chat.example")]
     with trio.fail_after(30):
         async with (
@@ -182,7 +191,7 @@ async def test_what_a_proxy_says_over_a_unix_socket_does_not_count_whatever_is_t
             await websocket.send("40")
             await websocket.receive()
             await websocket.send('421["how"]')
-            assert await websocket.receive() == '431[["local",false,"http://chat.example/socket.io/"]]'
+            assert await websocket.receive() == f"431[{how}]"
 
 
 async def test_everybody_behind_a_unix_socket_counts_as_one_address(tmp_path):
