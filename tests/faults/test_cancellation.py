@@ -280,7 +280,7 @@ async def play(
 @each_case
 @waiting
 async def test_a_call_that_is_cancelled_at_any_step_has_happened_or_not(autojump_clock, caplog, sockets, case, waits):
-    before = objects()
+    before = await objects()
 
     async def scenario(injection: Injection) -> None:
         async with house(sockets=sockets, narrow=case.narrow) as made:
@@ -294,7 +294,7 @@ async def test_a_call_that_is_cancelled_at_any_step_has_happened_or_not(autojump
     moments = await at_every_moment(scenario)
     assert moments > 1, "a call has more than one moment"
     assert not caplog.records
-    assert objects() <= before
+    assert await objects() <= before
 
 
 def end_of_session(house: House, client: Client) -> Callable[[], None]:
@@ -305,7 +305,7 @@ def end_of_session(house: House, client: Client) -> Callable[[], None]:
 
 @each_case
 async def test_a_call_whose_own_client_leaves_at_any_step_leaves_nothing(autojump_clock, caplog, sockets, case):
-    before = objects()
+    before = await objects()
 
     async def scenario(injection: Injection) -> None:
         async with house(sockets=sockets, narrow=case.narrow, disconnect_grace=0) as made:
@@ -324,7 +324,7 @@ async def test_a_call_whose_own_client_leaves_at_any_step_leaves_nothing(autojum
 
     assert await at_every_moment(scenario) > 1
     assert not [record for record in caplog.records if record.levelname != "INFO"]
-    assert objects() <= before
+    assert await objects() <= before
 
 
 @pytest.mark.parametrize(

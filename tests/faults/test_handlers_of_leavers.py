@@ -44,7 +44,7 @@ def close_of(house: House, sid: str, how: str) -> Any:
 async def test_a_client_that_is_gone_at_any_step_of_its_connect_handler_is_no_member(
     autojump_clock, caplog, sockets, how, grace
 ):
-    before = objects()
+    before = await objects()
 
     async def scenario(injection: Injection) -> None:
         async with house(sockets=sockets, disconnect_grace=grace) as made:
@@ -87,7 +87,7 @@ async def test_a_client_that_is_gone_at_any_step_of_its_connect_handler_is_no_me
 
     assert await at_every_moment(scenario) > 1
     assert not [record for record in caplog.records if record.levelname != "INFO"]
-    assert objects() <= before
+    assert await objects() <= before
 
 
 async def test_a_connect_handler_that_is_cancelled_by_its_own_scope_at_any_step_goes_on(autojump_clock, sockets):
@@ -123,7 +123,7 @@ async def test_a_connect_handler_that_is_cancelled_by_its_own_scope_at_any_step_
 async def test_a_disconnect_handler_whose_grace_ends_at_any_step_ends_there_and_leaves_nothing(
     autojump_clock, caplog, sockets, how
 ):
-    before = objects()
+    before = await objects()
 
     async def scenario(injection: Injection) -> None:
         async with house(sockets=sockets) as made:
@@ -170,4 +170,4 @@ async def test_a_disconnect_handler_whose_grace_ends_at_any_step_ends_there_and_
 
     assert await at_every_moment(scenario) > 1
     assert not [record for record in caplog.records if record.levelname != "INFO"]
-    assert objects() <= before
+    assert await objects() <= before

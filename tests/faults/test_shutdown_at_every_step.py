@@ -119,7 +119,7 @@ async def come_and_go(peer: Peer, worker: Client, leaver: Client) -> None:
 
 @pytest.mark.parametrize("grace", [0, 1])
 async def test_a_shutdown_that_begins_at_any_step_leaves_nothing(autojump_clock, caplog, sockets, grace):
-    before = objects()
+    before = await objects()
     tasks = trio.lowlevel.current_statistics().tasks_living
 
     async def scenario(injection: Injection) -> None:
@@ -153,11 +153,11 @@ async def test_a_shutdown_that_begins_at_any_step_leaves_nothing(autojump_clock,
     assert await at_every_moment(scenario) > 20
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
-    assert objects() <= before
+    assert await objects() <= before
 
 
 async def test_a_shutdown_whose_time_is_up_at_any_step_leaves_nothing(autojump_clock, caplog, sockets):
-    before = objects()
+    before = await objects()
     tasks = trio.lowlevel.current_statistics().tasks_living
 
     async def scenario(injection: Injection) -> None:
@@ -185,7 +185,7 @@ async def test_a_shutdown_whose_time_is_up_at_any_step_leaves_nothing(autojump_c
     assert await at_every_moment(scenario) > 20
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
-    assert objects() <= before
+    assert await objects() <= before
 
 
 def stream_pair(*, sockets: bool) -> tuple[Any, Any]:
@@ -194,7 +194,7 @@ def stream_pair(*, sockets: bool) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside-listeners"])
 async def test_serving_one_stream_that_is_cancelled_at_any_step_leaves_nothing(autojump_clock, caplog, sockets, alone):
-    before = objects()
+    before = await objects()
     tasks = trio.lowlevel.current_statistics().tasks_living
 
     async def talk(stream: trio.abc.Stream, done: Callable[[], None]) -> None:
@@ -244,4 +244,4 @@ async def test_serving_one_stream_that_is_cancelled_at_any_step_leaves_nothing(a
     assert await at_every_moment(scenario) > 20
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
-    assert objects() <= before
+    assert await objects() <= before

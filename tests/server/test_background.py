@@ -900,7 +900,7 @@ async def work_on(ctx, diary):
 
 @sockets
 async def test_a_client_that_leaves_at_any_step_leaves_nothing_behind(autojump_clock, caplog, sockets):
-    before = objects()
+    before = await objects()
 
     async def scenario(injection: Injection) -> None:
         async with house(sockets=sockets) as home:
@@ -927,7 +927,7 @@ async def test_a_client_that_leaves_at_any_step_leaves_nothing_behind(autojump_c
 
     assert await at_every_moment(scenario) > 10
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
-    assert objects() <= before
+    assert await objects() <= before
 
 
 async def serve_within(scope, server, listener, task_status):
@@ -937,7 +937,7 @@ async def serve_within(scope, server, listener, task_status):
 
 @sockets
 async def test_a_shutdown_at_any_step_leaves_nothing_behind(autojump_clock, caplog, sockets):
-    before = objects()
+    before = await objects()
     tasks = trio.lowlevel.current_statistics().tasks_living
 
     async def scenario(injection: Injection) -> None:
@@ -973,12 +973,12 @@ async def test_a_shutdown_at_any_step_leaves_nothing_behind(autojump_clock, capl
     assert await at_every_moment(scenario) > 10
     assert trio.lowlevel.current_statistics().tasks_living == tasks
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
-    assert objects() <= before
+    assert await objects() <= before
 
 
 @sockets
 async def test_a_thousand_clients_with_tasks_come_and_go_and_nothing_is_left(autojump_clock, sockets):
-    before = objects()
+    before = await objects()
     async with house(sockets=sockets) as home:
         empty = await settled(home.service)
 
@@ -996,7 +996,7 @@ async def test_a_thousand_clients_with_tasks_come_and_go_and_nothing_is_left(aut
                 await client.hang_up()
         await trio.sleep(GRACE + 1)
         assert await settled(home.service) == empty
-    assert objects() <= before
+    assert await objects() <= before
 
 
 async def test_ending_over_polling_is_like_any_other(autojump_clock):

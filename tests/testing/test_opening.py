@@ -533,7 +533,7 @@ async def test_after_a_failure_nobody_waits_for_the_server(autojump_clock, trans
 @pytest.mark.parametrize("served", [True, False])
 async def test_a_cancellation_at_any_moment_leaves_nothing(autojump_clock, caplog, transport, served):
     server = make_server(disconnect_grace=2)
-    before = objects()
+    before = await objects()
 
     async def talk():
         async with open_test_client(server, transport=transport) as client:
@@ -565,7 +565,7 @@ async def test_a_cancellation_at_any_moment_leaves_nothing(autojump_clock, caplo
     else:
         moments = await at_every_moment(scenario)
     assert moments > 20
-    assert objects() <= before
+    assert await objects() <= before
     assert not [record for record in caplog.records if record.levelname not in ("INFO", "DEBUG")]
 
 
@@ -584,7 +584,7 @@ async def test_a_request_that_is_cancelled_leaves_nothing(autojump_clock):
 
 async def test_nothing_is_left_of_forty_clients(autojump_clock):
     server = make_server()
-    before = objects()
+    before = await objects()
     async with serve_in_memory(server):
         empty = await settled(server.services[0])
 
@@ -597,4 +597,4 @@ async def test_nothing_is_left_of_forty_clients(autojump_clock):
                 nursery.start_soon(use, number)
         assert await settled(server.services[0]) == empty
         assert len(server.reasons) == 40
-    assert objects() <= before
+    assert await objects() <= before
