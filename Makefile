@@ -21,7 +21,7 @@ help:
 	@echo "make types   check the types with mypy and pyright"
 	@echo "make format  rewrite the code in the project's format"
 	@echo "make docs    build the documentation into build/site"
-	@echo "make release-check  build what would be released and run every test on it, with Python 3.11, 3.12 and 3.13"
+	@echo "make release-check  build what would be released and run every test on it, with Python 3.11, 3.12 and 3.13 (about half an hour)"
 	@echo "make clean   remove what the other commands made"
 	@echo "make bench   compare the server with its peers (about 50 minutes)"
 	@echo "make bench-quick  the same with few rounds, as a smoke test"
