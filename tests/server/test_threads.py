@@ -43,6 +43,7 @@ async def test_an_answer_from_another_thread_is_refused_before_anything_is_sent(
         client = await peer.join()
         await client.emit("ask", id=1)
         assert (await client.receive()).data == [2], "the acknowledgement is the first that comes"
+        await client.transport.hang_up()  # or the server would wait for its goodbye, in real time
 
 
 def test_without_trio_the_error_says_so():
