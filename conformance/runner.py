@@ -5,8 +5,9 @@ begin first, so that the others run meanwhile.
 
 The server's intervals may be short, and the machine busy: a pong that leaves late because this process was not given a
 processor, or that is read late because the server was not, is no fault of the server. So the runner watches how punctual
-both are: its own clock, and how long the server takes for a small request. A case that failed while either was late runs
-again, alone. A server's fault fails then too.
+both are: its own clock, and how long the server takes for a small request. Many small delays count as one long one does,
+for a case of ten steps meets all of them. A case that failed while either was late runs again, alone. A server's fault fails
+then too.
 """
 
 import math
@@ -34,10 +35,32 @@ PULSE: Final = 0.05
 LATE: Final = 0.05
 """Seconds by which either may be late before a failure is doubted; a quarter of the shortest ping timeout in use."""
 
-RERUNS: Final = 2
+FORGIVEN: Final = 0.25
+"""Seconds of being late that are forgotten with each second that passes: who is late by less than this share is punctual."""
+
+RERUNS: Final = 4
 """How often a case runs again because one of them was late."""
 
 Observer = Callable[[Result], None]
+
+
+class Delays:
+    """The sum of delays of late, some of which is forgotten with time."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+        self._until = -math.inf
+
+    def with_another(self, due: float, now: float) -> float:
+        """Return what the sum is if something due at one moment of a clock comes at another."""
+        return max(self._sum - FORGIVEN * (now - self._until), 0) + now - due
+
+    def add(self, due: float, now: float) -> bool:
+        """Add a delay and return whether the sum exceeds `LATE`; it then begins anew."""
+        total = self.with_another(due, now)
+        exceeds = total > LATE
+        self._sum, self._until = 0.0 if exceeds else total, now
+        return exceeds
 
 
 class Punctuality:
@@ -52,13 +75,15 @@ class Punctuality:
         self._late = -math.inf
         self._asked: float | None = None
         self._question = target.peer().target(transport="none")  # refused with no more than a look
+        self._own = Delays()
+        self._servers = Delays()
 
     async def watch(self) -> None:
         """Look at the clock for ever."""
         while True:
             due = trio.current_time() + TICK
             await trio.sleep_until(due)
-            self._compare(due)
+            self._keep(self._own, due)
 
     async def ask(self) -> None:
         """Ask the server for something small for ever; a server that does not answer is asked again on another connection."""
@@ -75,19 +100,19 @@ class Punctuality:
     async def _ask(self, connection: HTTPConnection) -> None:
         self._asked = trio.current_time()
         await connection.request("GET", self._question)
-        self._compare(self._asked)
+        self._keep(self._servers, self._asked)
         self._asked = None
 
-    def _compare(self, due: float) -> None:
+    def _keep(self, delays: Delays, due: float) -> None:
         now = trio.current_time()
-        if now - due > LATE:
+        if delays.add(due, now):
             self._late = now
 
     def late_since(self, moment: float) -> bool:
         """Return whether one of the two was late at any time after a moment of trio's clock."""
-        if self._asked is not None:
-            self._compare(self._asked)
-        return self._late >= moment
+        now = trio.current_time()
+        asked = self._asked is not None and self._servers.with_another(self._asked, now) > LATE
+        return asked or self._late >= moment
 
 
 async def run(

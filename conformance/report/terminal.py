@@ -93,10 +93,13 @@ def render_text(verdict: Verdict, *, color: bool, width: int, deviations: Deviat
         verdict: What came of the cases.
         color: Whether to colour.
         width: Columns of the terminal.
-        deviations: How it differs from what was expected, if there is a list.
+        deviations: How it differs from what was expected, if there is a list; only what is new is then told in detail.
     """
     paint = Painter(color=color)
-    parts = [_failure(result, paint, width) for result in verdict.failures]
+    told = [result for result in verdict.failures if deviations is None or result.case.id in deviations.new]
+    parts = [_failure(result, paint, width) for result in told]
+    if others := [result.case.id for result in verdict.failures if result not in told]:
+        parts.append("\n".join(["failed, and known or optional:", *_listed(others, width)]))
     parts.append(_table(verdict, paint))
     if skipped := _skipped(verdict.results, width):
         parts.append(skipped)
@@ -181,17 +184,19 @@ def _skipped(results: Sequence[Result], width: int) -> str:
     lines: list[str] = []
     for reason, ids in by_reason.items():
         lines.append(f"skipped, since {reason}:")
-        lines.extend(
-            textwrap.wrap(
-                ", ".join(ids),
-                width - 2,
-                initial_indent="  ",
-                subsequent_indent="  ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
-        )
+        lines.extend(_listed(ids, width))
     return "\n".join(lines)
+
+
+def _listed(ids: Iterable[str], width: int) -> list[str]:
+    return textwrap.wrap(
+        ", ".join(ids),
+        width - 2,
+        initial_indent="  ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _closing(verdict: Verdict, paint: Painter, deviations: Deviations | None) -> Iterator[str]:

@@ -117,12 +117,17 @@ def test_known_deviations_make_a_run_end_with_0_until_something_changes(faulty_u
     known = tmp_path / "known.txt"
     known.write_text(f"# what we know\n{FAILS}  # shouts\n")
     assert judge(faulty_url, "-k", FAILS, "--expect", str(known)) == 0
-    assert "The failures are those that were expected." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert f"failed, and known or optional:\n  {FAILS}\n" in out
+    assert "FAILED" not in out
+    assert "The failures are those that were expected." in out
     assert judge(fixture_url, "-k", FAILS, "--expect", str(known)) == 1
     assert f"Expected to fail, and passed: {FAILS}" in capsys.readouterr().out
     known.write_text("")
     assert judge(faulty_url, "-k", FAILS, "--expect", str(known)) == 1
-    assert f"Not expected to fail: {FAILS}" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "FAILED" in out
+    assert f"Not expected to fail: {FAILS}" in out
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from trio_socketio.conformance.case import Area, Level, Need, Register
 from trio_socketio.conformance.fixture import engine_fixture, socketio_fixture
 from trio_socketio.conformance.probing import Unusable, probe
 from trio_socketio.conformance.results import Outcome, deviations
-from trio_socketio.conformance.runner import LATE, run
+from trio_socketio.conformance.runner import LATE, Delays, run
 from trio_socketio.conformance.sections import EIO_HANDSHAKE
 
 from trio_socketio import Server
@@ -212,6 +212,31 @@ async def test_a_fault_of_the_server_stays_a_failure_though_the_suite_was_late()
 
     result = await outcome(body)
     assert (result.outcome, result.reruns, result.got) == (Outcome.FAILED, 1, "wrong")
+
+
+async def test_many_small_delays_count_as_a_long_one():
+    """In real time. None of the delays would do by itself."""
+    runs = 0
+
+    async def body(trial):
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            for _ in range(12):
+                await trio.sleep(0.012)
+                time.sleep(LATE * 0.4)  # noqa: ASYNC251
+            trial.fail("too late")
+
+    result = await outcome(body)
+    assert (result.outcome, result.reruns, runs) == (Outcome.PASSED, 1, 2)
+
+
+def test_delays_are_forgotten():
+    delays = Delays()
+    assert [delays.add(second, second + LATE * 0.9) for second in range(10)] == [False] * 10
+    assert [delays.add(10 + LATE * step, 10 + LATE * (step + 0.4)) for step in range(1, 9)].count(True) == 1
+    assert delays.add(20, 20 + LATE * 1.1)
+    assert not delays.add(20.1, 20.1 + LATE * 0.9), "what was told is told once"
 
 
 # Finding out what a server is.
