@@ -133,6 +133,7 @@ def test_the_examples_run(example: str, way: str, tmp_path: Path) -> None:
         server.stop()
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(500)
 @pytest.mark.parametrize("kind", ["socketio", "engine"])
 def test_the_suite_passes_but_for_what_is_known(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

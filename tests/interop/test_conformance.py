@@ -12,6 +12,7 @@ from trio_socketio.cli import main
 FIXTURES = Path(__file__).parents[2] / "conformance" / "fixtures"
 OURS = (*peers.PYTHON, "-m", "trio_socketio", "conformance", "serve")
 ECHO = (*OURS, "--engine-only")
+pytestmark = pytest.mark.alone
 
 
 @pytest.mark.parametrize(("program", "options"), [(OURS, []), (ECHO, ["--engine-only"])], ids=["socketio", "engine"])
