@@ -209,7 +209,7 @@ class Server(Emitter):
         """What has happened so far; `stats` shows it."""
         self._adapters: dict[str, LocalAdapter] = {}
         self._namespaces: dict[str, Namespace] = {}
-        self._patterns: list[tuple[re.Pattern[str], Namespace]] = []
+        self._patterns: dict[re.Pattern[str], Namespace] = {}
         self._root = self.namespace("/")
         self._date: tuple[int, tuple[tuple[str, str], ...]] = (0, ())
 
@@ -262,39 +262,42 @@ class Server(Emitter):
         if known is not None:
             return known
         made = Namespace(name)
-        for pattern, namespace in self._patterns:
-            if pattern == made.name:
-                return namespace
-        self.register(made)
-        return made
+        return self._known(made) or self.register(made)
 
     def register(self, namespace: Namespace) -> Namespace:
         """Make an instance of a `Namespace` subclass known.
+
+        What `namespace` has returned for its name before stands for it from now on: handlers may be registered through both.
 
         Raises:
             ValueError: Another namespace has its name, and handlers.
             RuntimeError: It is registered already.
         """
         name = namespace.name
-        if isinstance(name, str):
-            known = self._namespaces.get(name)
-            if known is not None and not known.handlers.empty:
-                raise ValueError(f"the namespace {name!r} has handlers already")
-            namespace.bind(self)
-            self._namespaces[name] = namespace
-            if name == "/":
-                self._root = namespace
-        else:
-            namespace.bind(self)
-            self._patterns.append((name, namespace))
+        known = self._known(namespace)
+        if known is not None and known is not namespace and not known.handlers.empty:
+            raise ValueError(f"the namespace {name!r} has handlers already")
+        namespace.bind(self)
+        if known is not None:
+            known.stand_for(namespace)
+        if not isinstance(name, str):
+            self._patterns[name] = namespace
+            return namespace
+        self._namespaces[name] = namespace
+        if name == "/":
+            self._root = namespace
         return namespace
+
+    def _known(self, namespace: Namespace) -> Namespace | None:
+        name = namespace.name
+        return self._namespaces.get(name) if isinstance(name, str) else self._patterns.get(name)
 
     def find_namespace(self, name: str) -> tuple[Namespace, re.Match[str] | None] | None:
         """Return what serves a namespace: the one of that name, then the first pattern that matches, then None."""
         exact = self._namespaces.get(name)
         if exact is not None:
             return exact, None
-        for pattern, namespace in self._patterns:
+        for pattern, namespace in self._patterns.items():
             match = pattern.fullmatch(name)
             if match is not None:
                 return namespace, match

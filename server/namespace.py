@@ -91,7 +91,7 @@ class Namespace(Routes, Emitter):
         ValueError: The name does not begin with "/".
     """
 
-    __slots__ = ("__dict__", "_handlers", "_name", "_server")
+    __slots__ = ("__dict__", "_handlers", "_name", "_server", "_stands_for")
 
     _default = Default.EVERYONE
 
@@ -101,6 +101,7 @@ class Namespace(Routes, Emitter):
         self._name = compile_pattern(name) if isinstance(name, str) and "*" in name else name
         self._server: Server | None = None
         self._handlers = HandlerTable()
+        self._stands_for: Namespace | None = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -117,7 +118,7 @@ class Namespace(Routes, Emitter):
     @property
     def handlers(self) -> HandlerTable:
         """The handlers of this namespace."""
-        return self._handlers
+        return self._handlers if self._stands_for is None else self._stands_for.handlers
 
     @property
     def server(self) -> "Server":
@@ -148,6 +149,10 @@ class Namespace(Routes, Emitter):
                 self._handlers.error = Handler.of(self.on_error, Kind.ERROR)
             else:
                 self._handlers.register(found[1], getattr(self, attribute))
+
+    def stand_for(self, namespace: "Namespace") -> None:
+        """Have the handlers of another one from now on; nothing has been registered here."""
+        self._stands_for = namespace
 
     def middleware_and_connect(self) -> list[Handler]:
         """Return what decides on a client, in order."""

@@ -6,7 +6,7 @@ import pytest
 from support.stage import staged
 from trio_socketio.protocol.socketio import PacketType
 
-from trio_socketio import Namespace, Server
+from trio_socketio import ConnectionRefused, Namespace, Server
 
 
 async def test_a_namespace_object_registers_and_reaches_its_clients(autojump_clock):
@@ -113,13 +113,48 @@ def test_a_class_cannot_take_over_a_namespace_that_has_handlers():
     class Chat(Namespace):
         pass
 
-    with pytest.raises(ValueError, match="has handlers already"):
-        server.register(Chat("/chat"))
+    server.on("e", lambda ctx: None, namespace="/chat-*")
+    for name in ("/chat", "/chat-*"):
+        with pytest.raises(ValueError, match="has handlers already"):
+            server.register(Chat(name))
     registered = server.register(Chat("/other"))
     with pytest.raises(RuntimeError, match="registered already"):
         Server().register(registered)
     with pytest.raises(RuntimeError, match="not registered"):
         _ = Chat("/third").server
+
+
+@pytest.mark.parametrize("name", ["/", "/chat", "/ch*", re.compile("/cha.")])
+async def test_what_was_asked_for_before_a_class_took_over_stands_for_it(autojump_clock, name):
+    server = Server()
+    early = server.namespace(name)
+
+    class First(Namespace):
+        pass
+
+    class Second(Namespace):
+        def on_e(self, ctx):
+            return "class"
+
+    middle = server.register(First(name))
+    server.register(Second(name))
+
+    @early.use
+    def refuse_guests(ctx, auth):
+        if auth is None:
+            raise ConnectionRefused("guests")
+
+    middle.on("f", lambda ctx: "function")
+    joined = "/" if name == "/" else "/chat"
+    async with staged(server) as stage:
+        a = await stage.join(joined, auth={})
+        await a.emit("e", namespace=joined, ack_id=0)
+        await a.emit("f", namespace=joined, ack_id=1)
+        assert a.acks(joined) == [(0, ["class"]), (1, ["function"])]
+        assert await early.emit("hello", namespace=joined) == 1
+        b = await stage.visit()
+        await b.connect(joined)
+        assert b.types(joined) == [PacketType.CONNECT_ERROR]
 
 
 async def test_a_class_can_serve_the_root(autojump_clock):
