@@ -30,6 +30,7 @@ from trio_socketio.engine.request import (
 from trio_socketio.server.net.asgi_channel import Channel, Gone
 from trio_socketio.server.net.asgi_scope import Message, Scope, encoded, read_request
 from trio_socketio.server.net.decisions import (
+    announces_more,
     ask_http,
     chunks_of,
     conflicts,
@@ -262,8 +263,7 @@ class Exchange:
             Gone: The client hung up before it had come.
         """
         most = self._server.config.max_payload
-        announced = self._request.by_name.get("content-length", "")
-        if announced.isdecimal() and len(announced) < 20 and int(announced) > most:
+        if announces_more(self._request, most):
             return TOO_LARGE
         parts: list[bytes] = []
         size = 0

@@ -33,6 +33,7 @@ from trio_socketio.engine.request import (
     reject,
 )
 from trio_socketio.server.net.decisions import (
+    announces_more,
     LINGER,
     LINGER_BYTES,
     MAX_PIPELINED,
@@ -186,7 +187,7 @@ class Connection:
             case Poll(live, cors):
                 await self._poll(request, live, cors)
             case Post(live, cors):
-                await self._post(live, cors)
+                await self._post(request, live, cors)
             case Upgrade(live, refused, _):
                 return await self._upgrade(request, live, refused=refused)
         return None
@@ -288,12 +289,12 @@ class Connection:
             if gone:
                 live.session.poll_aborted()
 
-    async def _post(self, live: Live, cors: Headers) -> None:
+    async def _post(self, request: Request, live: Live, cors: Headers) -> None:
         if conflicts(live.post()):
             await self._refuse(reject(RejectCode.BAD_REQUEST, cors))
             return
         try:
-            body = await self._receive_body(self._server.config.max_payload)
+            body = await self._receive_body(request)
         finally:
             live.session.post_done()
         if body is None:
@@ -309,7 +310,7 @@ class Connection:
     # Anything else.
 
     async def _answer_http(self, request: Request) -> None:
-        body = await self._receive_body(self._server.config.max_payload)
+        body = await self._receive_body(request)
         if body is None:
             most = self._server.config.max_payload
             self._server.tally.reached("max_payload", "refused %s: a body of more than %d bytes", self._address, most)
@@ -403,12 +404,15 @@ class Connection:
             await self._refuse_syntax(408, "its head did not come in time", "head_timeout")
         return None
 
-    async def _receive_body(self, most: int) -> bytes | None:
-        """Return a request's body, or None as soon as it is larger than ``most``.
+    async def _receive_body(self, request: Request) -> bytes | None:
+        """Return a request's body, or None as soon as it is known to have more than ``max_payload`` bytes.
 
         Raises:
             Gone: It did not come in time, or not at all, or is no HTTP.
         """
+        most = self._server.config.max_payload
+        if announces_more(request, most):
+            return None
         parts: list[bytes] = []
         size = 0
         with trio.move_on_after(self._limits.body_timeout):

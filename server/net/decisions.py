@@ -214,6 +214,12 @@ def polled(payload: str, request: Request, cors: Headers, server: "Server") -> A
     return compress(answer, request.header("accept-encoding"))
 
 
+def announces_more(request: Request, most: int) -> bool:
+    """Return whether the Content-Length of a request says that its body has more bytes."""
+    announced = request.by_name.get("content-length", "")
+    return announced.isdecimal() and (len(announced.lstrip("0")) > len(str(most)) or int(announced) > most)
+
+
 def posted(live: Live, body: bytes, cors: Headers) -> Answer | Reject:
     """Let a session take in the body of a POST, and return the answer."""
     if live.closed:  # while the body came

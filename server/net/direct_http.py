@@ -400,9 +400,13 @@ class DirectConnection:
         if conflicts(live.post()):
             self._refuse(reject(RejectCode.BAD_REQUEST, cors))
             return
-        self._live, self._cors = live, cors
         size = self._length
         data = self._buffer
+        if size > self._server.config.max_payload:
+            live.session.post_done()
+            self._send(too_large(live, cors, self._server))
+            return
+        self._live, self._cors = live, cors
         if len(data) >= size:
             self._buffer = data[size:]
             self._take_body(live, data[:size])
@@ -410,28 +414,21 @@ class DirectConnection:
         self._buffer = b""
         self._body += data
         self._wait_in(Phase.BODY, trio.current_time() + self._limits.body_timeout)
-        self._read_body()
 
     def _read_body(self) -> None:
-        """See whether the body has come, or more of it than is taken."""
+        """See whether the body has come."""
         body, live = self._body, self._live
-        complete = len(body) >= self._length
-        if live is not None and (complete or len(body) > self._server.config.max_payload):
+        if live is not None and len(body) >= self._length:
             self._body = bytearray()
-            if complete:
-                self._buffer = bytes(body[self._length :])
-                del body[self._length :]
+            self._buffer = bytes(body[self._length :])
+            del body[self._length :]
             self._take_body(live, bytes(body))
 
     def _take_body(self, live: Live, body: bytes) -> None:
-        cors = self._cors
         self._live = None
-        live.session.post_done()
-        if len(body) > self._server.config.max_payload:
-            self._send(too_large(live, cors, self._server))
-            return
         self._length = 0
-        answer = posted(live, body, cors)
+        live.session.post_done()
+        answer = posted(live, body, self._cors)
         if isinstance(answer, Reject):
             self._refuse(answer)
         elif live.client.full:

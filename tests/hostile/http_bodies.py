@@ -90,6 +90,12 @@ ENTRIES = (
         closes={"transport error": 1},
     ),
     Entry(
+        "body.length.announced",
+        "A body that says it is larger than any memory is not waited for.",
+        (*polling(), Send(post(b"").replace(b"Length: 0", b"Length: 999999999999999")), Reply(413, b""), End()),
+        closes={"transport error": 1},
+    ),
+    Entry(
         "body.length.just-fits",
         "A body as large as may be is read.",
         (*polling(), Send(post(b"3" * 2 + b"x" * (MAX_PAYLOAD - 2))), Reply(200, b"ok")),

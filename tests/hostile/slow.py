@@ -89,12 +89,6 @@ ENTRIES = (
         called=("connect", "disconnect"),
     ),
     Entry(
-        "slow.body-announced",
-        "A body that says it is larger than any memory.",
-        (*polling_joined(), Send(post(b"").replace(b"Length: 0", b"Length: 999999999999999")), TIMED_OUT, End()),
-        closes=SILENT,
-    ),
-    Entry(
         "slow.chunks",
         "Chunks, one a second.",
         (*polling_joined(), Drip(chunked(b"1\r\n3\r\n" * 100), 0.5), TIMED_OUT, End()),

@@ -160,6 +160,8 @@ async def test_a_body_over_max_payload_is_refused(autojump_clock):
         assert (await peer.request("POST", "/", body=b"x" * 1000)).text == "1000"
         response = await peer.request("POST", "/", body=b"x" * 1001)
         assert (response.status, response.header("connection")) == (413, "close")
+        announced = b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1001\r\n\r\n"
+        assert (await talk(peer, announced)).startswith(b"HTTP/1.1 413 ")
         chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3e8\r\n" + b"x" * 1000
         answer = await talk(peer, chunked + b"\r\n1\r\nx\r\n0\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 413 ")

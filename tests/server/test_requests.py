@@ -450,12 +450,14 @@ async def test_a_post_is_counted_while_it_streams(autojump_clock):
         await assert_gone(session)
 
 
-async def test_a_body_that_is_announced_too_large_needs_not_be_sent(autojump_clock):
+@pytest.mark.parametrize("more", ["", "expect: 100-continue\r\n"])
+@pytest.mark.parametrize("length", ["1001", "5000000", "0" * 4 + "9" * 16])
+async def test_a_body_that_is_announced_too_large_needs_not_be_sent(autojump_clock, length, more):
     async with serving(EngineFixture(max_payload=1000)) as peer:
         session = await peer.open_polling()
         async with peer.http() as connection:
-            head = f"POST {session.target()} HTTP/1.1\r\nhost: x\r\ncontent-length: 5000000\r\n\r\n".encode()
-            await connection.stream.send_all(head + b"4" + b"x" * 1000)
+            head = f"POST {session.target()} HTTP/1.1\r\nhost: x\r\n{more}content-length: {length}\r\n\r\n".encode()
+            await connection.stream.send_all(head)
             assert (await connection.stream.receive_some()).startswith(b"HTTP/1.1 413 ")
             assert await connection.stream.receive_some() == b""
         await assert_gone(session)
