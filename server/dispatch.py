@@ -10,10 +10,11 @@ import contextvars
 import logging
 import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from functools import partial
 from inspect import iscoroutine
-from typing import TYPE_CHECKING, Final, Protocol
+from types import coroutine
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 from trio_socketio.protocol.errors import EncodeError
@@ -183,7 +184,9 @@ class Lane:
                     pace.left -= 1
                     if pace.left < 0:
                         await pace.rest()
-                job = self._queue.popleft() if self._queue else None  # nothing may be awaited once there is none
+                job = None  # nothing may be awaited once there is none
+                if self._queue:
+                    job = partial(run_in, self._service.fresh_context(), self._queue.popleft())
         except BaseException:  # cancelled; a handler's own nursery makes a group of that
             backlog.waiting -= 1
             self.clear()
@@ -238,6 +241,34 @@ class Lane:
                 scope.deadline = trio.current_time() + self._grace
             self._backlog.waiting += 1
             self._start(last, scope)
+
+
+async def run_in(variables: contextvars.Context, job: Job) -> None:
+    """Run a job in context variables of its own, in the task of whoever awaits this."""
+    running = job().__await__()
+    try:
+        trap = variables.run(running.send, None)
+    except StopIteration:
+        return
+    await drive(running, trap, variables)
+
+
+@coroutine
+def drive(
+    running: Coroutine[Any, Any, None] | Generator[Any, Any, None], trap: object, variables: contextvars.Context
+) -> Generator[Any, Any, None]:
+    """Run what has begun, and waits for something, to its end in this task and in these context variables."""
+    while True:
+        try:
+            answer = yield trap
+        except BaseException as error:  # noqa: BLE001  # whatever it is, it is for what runs
+            resume = partial(running.throw, error)
+        else:
+            resume = partial(running.send, answer)
+        try:
+            trap = variables.run(resume)
+        except StopIteration:
+            return
 
 
 async def contain(job: Job) -> None:

@@ -69,6 +69,10 @@ class Service:
         half = self.server.options.shutdown_grace / 2
         return half if grace is None else min(grace, half)
 
+    def fresh_context(self) -> contextvars.Context:
+        """Return the context variables with which a task of this service begins."""
+        return self._context.copy()
+
     def spawn(self, function: Callable[[], Awaitable[object]]) -> None:
         """Run an async function in a task that the service may end without waiting for it."""
         self._context.run(self.nursery.start_soon, function)
