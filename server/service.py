@@ -8,7 +8,7 @@ the grace period is cancelled.
 import contextvars
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, TypeVarTuple
 
 import trio
@@ -167,7 +167,29 @@ class Service:
         return self.poller is not None and bool(self.poller.runnable)
 
     async def shut_down(self) -> None:
-        """Close every session and wait until all of it is done."""
+        """Close every session and wait until all of it is done, or the grace period is over."""
+        self.server.services.remove(self)
+        with trio.move_on_after(self.server.options.shutdown_grace) as patience:
+            await self._close()
+        if patience.cancelled_caught:
+            handlers = self.busy - self.exchanges
+            logger.log(
+                logging.WARNING if handlers else logging.INFO,  # a silent client is nobody's fault
+                "shutting down: %d sessions, %d exchanges with clients and %d handlers did not end in time",
+                len(self.sessions),
+                self.exchanges,
+                handlers,
+            )
+
+    def abandon(self) -> None:
+        """End everything that is left, at once."""
+        if self in self.server.services:
+            self.server.services.remove(self)
+        for live in list(self.sessions.values()):
+            live.abandon()
+        self.nursery.cancel_scope.cancel()
+
+    async def _close(self) -> None:
         self.shutting_down = True
         for live in list(self.sessions.values()):
             live.close(CloseReason.SERVER_SHUTTING_DOWN, "the server shuts down")
@@ -184,33 +206,21 @@ async def open_service(server: "Server") -> AsyncIterator[Service]:
     ended = trio.Event()
 
     async def run(task_status: trio.TaskStatus[Service]) -> None:
-        with trio.CancelScope(shield=True), serving(server):
+        with trio.CancelScope(shield=True), serving(server), ExitStack() as afterwards:
             async with trio.open_nursery() as nursery:
                 service = Service(server, nursery)
                 server.services.append(service)
-                nursery.start_soon(service.deadlines.run)
-                if service.poller is not None:
-                    nursery.start_soon(service.poller.run)
-                    nursery.start_soon(service.poller.flush)
-                task_status.started(service)
-                await ended.wait()
-                server.services.remove(service)
-                with trio.move_on_after(server.options.shutdown_grace) as patience:
+                try:
+                    nursery.start_soon(service.deadlines.run)
+                    if service.poller is not None:
+                        afterwards.callback(service.poller.close)
+                        nursery.start_soon(service.poller.run)
+                        nursery.start_soon(service.poller.flush)
+                    task_status.started(service)
+                    await ended.wait()
                     await service.shut_down()
-                if patience.cancelled_caught:
-                    handlers = service.busy - service.exchanges
-                    logger.log(
-                        logging.WARNING if handlers else logging.INFO,  # a silent client is nobody's fault
-                        "shutting down: %d sessions, %d exchanges with clients and %d handlers did not end in time",
-                        len(service.sessions),
-                        service.exchanges,
-                        handlers,
-                    )
-                for live in list(service.sessions.values()):
-                    live.abandon()
-                nursery.cancel_scope.cancel()
-            if service.poller is not None:
-                service.poller.close()
+                finally:  # also when a handler has raised what ends the program, such as SystemExit
+                    service.abandon()
 
     async with trio.open_nursery() as outer:
         with trio.CancelScope(shield=True):  # if this were cancelled, nobody would be left to say that it has ended

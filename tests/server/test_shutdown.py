@@ -691,6 +691,36 @@ async def test_a_handler_that_fails_while_it_is_cancelled_harms_nobody(autojump_
     await running.check_nothing_is_left()
 
 
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+@pytest.mark.parametrize("waits", [False, True])
+async def test_a_handler_that_ends_the_program_leaves_nothing_behind(autojump_clock, error, waits):
+    server, reasons = Server(), []
+    server.on("disconnect", lambda ctx, reason: reasons.append(reason))
+
+    @server.on("end")
+    async def end(ctx):
+        if waits:
+            await trio.sleep(1)
+        raise error
+
+    listener = MemoryListener()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        async with trio.open_nursery() as inner:
+            await inner.start(server.serve_listeners, [listener])
+            peer = Peer(listener.dial, server.config.path, HOST)
+            bystander, polling, client = await peer.join(), await peer.join(transport="polling"), await peer.join()
+            await client.emit("end")
+            await trio.sleep(2)
+    assert caught.group_contains(error)
+    assert not (server.services or server.sessions or server.sockets())
+    assert reasons == [REASON] * 3
+    for member in (bystander, polling):
+        with pytest.raises(PeerError):
+            await member.event()
+    for end in listener.client_ends:
+        await trio.aclose_forcefully(end)
+
+
 async def test_shutting_down_without_a_client_takes_no_time(autojump_clock, nursery, caplog):
     running = await start(nursery, Server())
     assert await running.shut_down() == 0

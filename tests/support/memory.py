@@ -50,6 +50,7 @@ class MemoryListener(trio.abc.Listener[trio.StapledStream]):
         try:
             await self._send.send(theirs)
         except trio.BrokenResourceError:
+            await trio.aclose_forcefully(theirs)
             raise OSError("connection refused") from None
         return ours
 
