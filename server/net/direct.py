@@ -245,6 +245,7 @@ class DirectWebSocket(WebSocket):
             return
         if sent < len(rest):
             self._rest = rest[sent:]
+            self._live.moved += sent > 0
             return
         self._rest = None
         self._watch()

@@ -84,6 +84,7 @@ class Live:
         "_tally",
         "_wake_poll",
         "client",
+        "moved",
         "service",
         "session",
         "sid",
@@ -103,6 +104,8 @@ class Live:
         self._space: trio.Event | None = None
         self._entry: Entry | None = None
         self._close_code = NORMAL
+        self.moved = 0
+        """How often the network has taken something that waited."""
 
     @property
     def transport(self) -> Transport:
@@ -255,11 +258,24 @@ class Live:
         self.abort(CloseReason.SERVER_SHUTTING_DOWN, "the server has shut down")
 
     async def space(self) -> None:
-        """Wait until the outbound buffer has space, or the session has ended."""
+        """Wait until the outbound buffer has space, or the session has ended.
+
+        A client that takes nothing for ``write_timeout`` seconds meanwhile is disconnected: it would hold up who waits.
+        """
         while self.session.crowded:
             if self._space is None:
                 self._space = trio.Event()
-            await self._space.wait()
+            timeout, moved = self.service.server.options.limits.write_timeout, self.moved
+            with trio.move_on_after(timeout) as patience:
+                await self._space.wait()
+            if patience.cancelled_caught and self.moved == moved:
+                session = self.session
+                detail = f"{session.buffered_bytes} bytes in {session.buffered_packets} packets wait for it"
+                self.abort(
+                    CloseReason.FORCED_CLOSE,
+                    f"the client has taken nothing for {timeout:g} s: {detail}",
+                    "write_timeout",
+                )
 
     @property
     def next_deadline(self) -> float | None:
@@ -336,6 +352,7 @@ class Live:
         )
 
     def _after_writing(self) -> None:
+        self.moved += 1
         if self._space is not None and not self.session.crowded:
             self._space.set()
             self._space = None

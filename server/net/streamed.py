@@ -11,6 +11,9 @@ from trio_socketio.server.net.websocket import CLOSE_TIMEOUT, RECEIVE_SIZE, WebS
 if TYPE_CHECKING:
     from trio_socketio.server.net.live import Live
 
+WRITE_SIZE: Final = 64 * 1024
+"""Bytes that are written at once: between two such pieces is seen that the client takes something, if slowly."""
+
 NORMAL_CLOSURE: Final = 1000
 """RFC 6455, section 7.4.1."""
 
@@ -45,6 +48,7 @@ class StreamWebSocket(WebSocket):
                     await self._read(trailing)
                     if not self._closing and self._close_code is None:
                         nursery.cancel_scope.cancel()
+                    self._hurry()  # nothing more can be said, and what was may not be taken
         finally:
             self._live.lost(self, CloseReason.TRANSPORT_CLOSE, "the WebSocket ended")
 
@@ -96,8 +100,10 @@ class StreamWebSocket(WebSocket):
         taken = self._live.take(self)
         pong, self._pong = self._pong, b""
         data = pong + b"".join([outbound.wire for outbound in taken])
-        if data and not self._closing:
-            await self._stream.send_all(data)
+        if not self._closing:
+            for start in range(0, len(data), WRITE_SIZE):
+                await self._stream.send_all(data[start : start + WRITE_SIZE])
+                self._live.moved += 1
         if taken:
             self._live.written(self)
             return True

@@ -1,6 +1,7 @@
 """What one handler or one client does harms nobody else; and in which order events are handled."""
 
 import logging
+from contextlib import asynccontextmanager
 
 import pytest
 import trio
@@ -27,6 +28,13 @@ async def start_lockstep(nursery, server):
     listener = LockstepListener()
     await nursery.start(server.serve_listeners, [listener])
     return Peer(listener.dial, host=HOST)
+
+
+@asynccontextmanager
+async def lockstep(server):
+    async with trio.open_nursery() as nursery:
+        yield await start_lockstep(nursery, server)
+        nursery.cancel_scope.cancel()
 
 
 def with_echo(**options):
@@ -477,6 +485,65 @@ async def test_emit_to_a_client_that_does_not_read_waits_for_it(autojump_clock, 
     await wait_all_tasks_blocked()
     assert len(sent) == 20
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+async def test_nobody_waits_for_ever_for_a_client_that_takes_nothing_and_seems_alive(autojump_clock, caplog, sockets):
+    caplog.set_level(logging.INFO)
+    server = Server(max_buffered_bytes=10_000, limits=Limits(write_timeout=30))
+    freed = []
+
+    @server.on("move")
+    async def move(ctx, number):
+        await ctx.emit("move", "x" * 100_000, to="game", include_self=False)
+        freed.append((number, trio.current_time()))
+
+    server.on("connect", lambda ctx: ctx.join_room("game"))
+    async with serving(server, sockets=True) if sockets else lockstep(server) as peer, trio.open_nursery() as nursery:
+        player, hostile = await peer.join(), await peer.join()
+
+        async def pretend():
+            while True:
+                for client in (player, hostile):
+                    await client.transport.send("3")
+                await trio.sleep(5)
+
+        nursery.start_soon(pretend)
+        began = trio.current_time()
+        for number in range(60):
+            await player.emit("move", number)
+        with trio.move_on_after(100):
+            while len(freed) < 60:
+                await trio.sleep(0.1)
+        assert [number for number, _ in freed] == list(range(60))
+        assert freed[-1][1] - began == pytest.approx(30, abs=1)
+        assert server.sockets() == [player.sids["/"]]
+        assert server.stats()["limits"]["write_timeout"] == 1
+        assert "has taken nothing for 30 s" in caplog.text
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("sockets", [False, True])
+async def test_a_client_that_takes_a_little_now_and_then_is_waited_for(autojump_clock, sockets):
+    server = Server(max_buffered_bytes=10_000, limits=Limits(write_timeout=30), ping_timeout=1000)
+    text = "x" * 4_000_000
+    async with serving(server, sockets=True) if sockets else lockstep(server) as peer:
+        slow = await peer.join()
+
+        async def send_all():
+            for _ in range(3):
+                await server.emit("news", text)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(send_all)
+            stream = slow.transport.stream
+            for _ in range(20):
+                await trio.sleep(20)
+                assert server.sessions, trio.current_time()
+                received = 0
+                while received < 300_000:
+                    received += len(await stream.receive_some(300_000 - received))
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_broadcast_waits_for_nobody_and_ends_who_is_too_slow(autojump_clock, nursery, caplog):
