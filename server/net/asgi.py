@@ -96,7 +96,7 @@ class ASGIApplication:
             return
         if kind not in ("http", "websocket"):
             raise ValueError(f"this is no application for the scope {kind!r}")
-        if kind == "websocket":
+        if kind == "websocket" and _in_trio():
             for _ in range(TURNS):
                 await trio.lowlevel.checkpoint()
         path = path_below(scope)
@@ -106,7 +106,7 @@ class ASGIApplication:
             return
         hosted = self._hosted
         if hosted is None:
-            raise RuntimeError(NOT_RUNNING)
+            raise RuntimeError(NOT_RUNNING if _in_trio() else NO_TRIO)
         with trio.CancelScope() as whole, hosted.ending(whole), hosted.service.exchanging():
             channel = Channel(scope, receive, send, self._server)
             if kind == "http":
@@ -121,8 +121,10 @@ class ASGIApplication:
         At the end of the block, however it ends, the server shuts down gracefully.
 
         Raises:
-            RuntimeError: It is running already.
+            RuntimeError: It is running already, or whoever mounts it does not run on trio.
         """
+        if not _in_trio():
+            raise RuntimeError(NO_TRIO)
         if self._hosted is not None:
             raise RuntimeError("the Socket.IO server is running in this application already")
         try:

@@ -4,11 +4,13 @@ What is said to whom is the same as in `trio_socketio.server.net.connection`. He
 limits of its own for them, and the server's do not apply. The body, the answer and everything about sessions are ours.
 
 A host may stop reading until somebody receives what it has read, and only then notice that its client is gone, or send an
-answer. So whoever answers a request before its body has come to its end goes on receiving meanwhile.
+answer. So whoever answers a request before its body has come to its end goes on receiving meanwhile. So does whoever streams an
+answer: many hosts drop what is sent to a client that is gone, and tell only who receives.
 """
 
 import logging
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -39,6 +41,7 @@ from trio_socketio.server.net.decisions import (
     log_fault,
     log_refusal,
     log_unavailable,
+    next_chunk,
     polled,
     posted,
     refusal_answer,
@@ -248,11 +251,36 @@ class Exchange:
             raise Gone("its answer could not be sent to its end") from error
 
     async def _stream_body(self, status: int, headers: Headers, body: AsyncIterator[bytes]) -> None:
-        await self._channel.send_in_time(_start(status, headers))
-        if self._method != "HEAD":
-            async for chunk in chunks_of(body, self._service):
+        async with self._while_there(), chunks_of(body, self._service) as chunks:
+            await self._channel.send_in_time(_start(status, headers))
+            while self._method != "HEAD" and (chunk := await next_chunk(chunks, self._service)) is not None:
                 await self._channel.send_in_time({"type": "http.response.body", "body": chunk, "more_body": True})
         await self._channel.send_in_time({"type": "http.response.body", "body": b"", "more_body": False})
+
+    @asynccontextmanager
+    async def _while_there(self) -> AsyncIterator[None]:
+        """Cancel the block when the client hangs up. Not for the end of an answer: upon that, hosts say the same.
+
+        Raises:
+            Gone: It did.
+        """
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as block:
+                nursery.start_soon(self._cancel_when_gone, block)
+                try:
+                    yield
+                except Exception as error:  # noqa: BLE001  # raised below: the nursery would make a group of it
+                    failure = error
+            nursery.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        if block.cancelled_caught:
+            raise Gone("the client hung up")
+
+    async def _cancel_when_gone(self, block: trio.CancelScope) -> None:
+        await self._channel.hung_up(HUNG_UP)
+        block.cancel()
 
     # The host.
 

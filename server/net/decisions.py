@@ -9,8 +9,10 @@ but for ``allow_request`` and ``http=``, which are the application's.
 import logging
 import re
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
+import trio
 from trio_socketio.engine.config import Transport
 from trio_socketio.engine.events import Closed, CloseReason, Conflict, Event
 from trio_socketio.engine.origins import Headers
@@ -45,6 +47,9 @@ LINGER: Final = 5.0
 would reset the connection, and the answer might be lost with it (RFC 9112, section 9.6). nginx and Apache give 30 at most."""
 LINGER_BYTES: Final = 16 * 1024 * 1024
 """Bytes that are read and dropped meanwhile."""
+
+CLEANUP: Final = 5.0
+"""Seconds that the body of a streamed answer has for cleaning up when the answer has ended, or broken off."""
 
 OK: Final = Answer(200, b"ok", (("content-type", "text/html"),))
 UNAVAILABLE: Final = "Service Unavailable"
@@ -144,15 +149,28 @@ def refusal_answer(refusal: Reject | Preflight, server: "Server") -> Answer:
     return Answer(refusal.status, refusal.body, (("content-type", refusal.content_type), NO_STORE, *refusal.cors))
 
 
-async def chunks_of(body: AsyncIterator[bytes], service: "Service") -> AsyncIterator[bytes]:
-    """Yield the chunks of an answer of the ``http=`` handler. Whoever waits for one waits for the application."""
+@asynccontextmanager
+async def chunks_of(body: AsyncIterator[bytes], service: "Service") -> AsyncIterator[AsyncIterator[bytes]]:
+    """Lend the chunks of an answer of the ``http=`` handler for a block, and close them at its end, however that comes.
+
+    What is closed may await, for `CLEANUP` seconds, whether or not the block was cancelled.
+    """
     chunks = aiter(body)
-    while True:
-        with service.working():
-            chunk = await anext(chunks, None)
-        if chunk is None:
-            return
-        yield chunk
+    try:
+        yield chunks
+    finally:
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            with service.working(), trio.move_on_after(CLEANUP, shield=True) as patience:
+                await close()
+            if patience.cancelled_caught:
+                logger.warning("a streamed body was still cleaning up %g seconds after its answer: it was cut", CLEANUP)
+
+
+async def next_chunk(chunks: AsyncIterator[bytes], service: "Service") -> bytes | None:
+    """Return the next of `chunks_of`, or None at their end. Whoever waits for one waits for the application."""
+    with service.working():
+        return await anext(chunks, None)
 
 
 def websocket_fault(request: Request, server: "Server") -> Answer | Reject | None:

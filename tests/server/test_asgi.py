@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import logging
+import math
 from dataclasses import replace
 
 import pytest
@@ -189,6 +190,32 @@ def test_a_host_that_runs_on_asyncio_is_told_so():
     (message,) = sent
     assert message["type"] == "lifespan.startup.failed"
     assert "hypercorn -k trio" in message["message"]
+
+
+def test_who_mounts_it_on_asyncio_is_told_so():
+    async def mount():
+        async with Server().asgi().running():
+            pass
+
+    with pytest.raises(RuntimeError, match="hypercorn -k trio"):
+        asyncio.run(mount())
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_a_host_that_runs_on_asyncio_and_sends_no_lifespan_is_told_at_the_first_request(kind):
+    with pytest.raises(RuntimeError, match="hypercorn -k trio"):
+        asyncio.run(Server().asgi()({"type": kind, "path": "/socket.io/", "headers": []}, None, None))
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_what_is_for_the_other_application_is_its_business_on_asyncio_too(kind):
+    asked = []
+
+    async def other(scope, receive, send):
+        asked.append(scope["path"])
+
+    asyncio.run(Server().asgi(other)({"type": kind, "path": "/there", "headers": []}, None, None))
+    assert asked == ["/there"]
 
 
 async def test_an_application_that_gets_no_lifespan_is_run_by_whoever_mounts_it(autojump_clock):
@@ -818,3 +845,148 @@ async def test_an_answer_of_the_http_handler_that_breaks_is_reported(autojump_cl
 async def test_by_default_there_is_nothing_else(autojump_clock):
     async with hosting(Server().asgi()) as host:
         assert (await host.request("GET", "/")).status == 404
+
+
+# Streamed answers.
+
+
+class Streamed:
+    """An ``http=`` handler whose answer has no end, and what its body did.
+
+    Args:
+        pause: Seconds between two parts.
+        cleanup: Seconds that the body needs for cleaning up.
+    """
+
+    def __init__(self, *, pause=1.0, cleanup=0.0):
+        self.pause = pause
+        self.cleanup = cleanup
+        self.log = []
+
+    async def __call__(self, request):
+        return HTTPResponse(200, {}, self.body())
+
+    async def body(self):
+        try:
+            while True:
+                yield b"part"
+                await trio.sleep(self.pause)
+        finally:
+            self.log.append("ending")
+            await trio.sleep(self.cleanup)
+            self.log.append("ended")
+
+
+async def begin(host, *, room=math.inf):
+    """Begin to read a streamed answer, up to its first part."""
+    exchange = host.http("GET", "/", room=room)
+    await exchange.body()
+    assert (await exchange.hear())["status"] == 200
+    assert (await exchange.hear())["body"] == b"part"
+    await wait_all_tasks_blocked()
+    return exchange
+
+
+async def leave(exchange):
+    """Hang up on a host that raises no error for whoever goes on sending, and return the seconds until the answer has ended."""
+    began = trio.current_time()
+    await exchange.say({"type": "http.disconnect"})
+    with trio.fail_after(60):
+        await exchange.ended.wait()
+    return trio.current_time() - began
+
+
+@pytest.mark.parametrize("pause", [0.1, 1000.0])
+async def test_a_streamed_answer_ends_with_its_client_though_the_host_takes_what_is_sent(autojump_clock, pause):
+    http = Streamed(pause=pause)
+    async with hosting(Server(http=http).asgi()) as host:
+        (service,) = host.app._server.services
+        before = await settled(service)
+        exchange = await begin(host)
+        assert await leave(exchange) == 0
+        assert http.log == ["ending"]  # cancelled where it waited, as anything is
+        assert await settled(service) == before
+
+
+async def test_a_streamed_body_whose_client_leaves_cleans_up(autojump_clock, caplog):
+    http = Streamed(cleanup=2)
+    server = Server(http=http)
+    async with hosting(server.asgi()) as host:
+        (service,) = server.services
+        before = await settled(service)
+        exchange = await begin(host, room=0)
+        await trio.sleep(2)  # the next part is being sent
+        assert await leave(exchange) == pytest.approx(2)
+        assert http.log == ["ending", "ended"]
+        assert await settled(service) == before
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_streamed_body_that_the_host_cancels_cleans_up(autojump_clock):
+    http = Streamed(cleanup=2)
+    async with hosting(Server(http=http).asgi()) as host:
+        exchange = await begin(host, room=0)
+        await trio.sleep(2)
+        exchange.cancelling.cancel()
+        await exchange.ended.wait()
+        assert http.log == ["ending", "ended"]
+
+
+async def test_a_streamed_body_that_does_not_end_is_not_waited_for(autojump_clock, caplog):
+    http = Streamed(cleanup=1000)
+    async with hosting(Server(http=http).asgi()) as host:
+        exchange = await begin(host, room=0)
+        await trio.sleep(2)
+        assert await leave(exchange) == pytest.approx(5)
+        assert http.log == ["ending"]
+    assert [record.levelno for record in caplog.records if "cleaning up" in record.message] == [logging.WARNING]
+
+
+@pytest.mark.parametrize("sending", [True, False])
+async def test_a_streamed_body_may_have_tasks_of_its_own(autojump_clock, sending):
+    async def http(request):
+        async def body():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trio.sleep_forever)
+                while True:
+                    yield b"part"
+                    await trio.sleep(1)
+
+        return HTTPResponse(200, {}, body())
+
+    async with hosting(Server(http=http).asgi()) as host:
+        (service,) = host.app._server.services
+        before = await settled(service)
+        exchange = await begin(host, room=0 if sending else math.inf)
+        await trio.sleep(1.5)
+        await leave(exchange)
+        assert await settled(service) == before
+
+
+async def test_the_end_of_a_streamed_answer_is_not_cut_by_the_host_that_says_that_it_is_over(autojump_clock):
+    async def http(request):
+        async def body():
+            await trio.lowlevel.checkpoint()
+            yield b"part"
+
+        return HTTPResponse(200, {}, body())
+
+    app = Server(http=http).asgi()
+    recycled = []
+
+    async def middleware(scope, receive, send):
+        async def sending(message):
+            await send(message)
+            if message["type"] == "http.response.body" and not message["more_body"]:
+                await exchange.say({"type": "http.disconnect"})
+                await wait_all_tasks_blocked()  # which makes the connection ready for another request
+                recycled.append(scope["path"])
+
+        await app(scope, receive, sending)
+
+    async with hosting(middleware) as host:
+        exchange = host.http("GET", "/")
+        await exchange.body()
+        assert (await exchange.answer()).text == "part"
+        await exchange.ended.wait()
+        assert recycled == ["/"]
