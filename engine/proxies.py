@@ -65,7 +65,7 @@ class TrustedProxies:
                 break
             proxies += 1
             farther = _read_address(item)
-            if farther is None:
+            if farther is None or "%" in item:  # a scope id, which may be any text
                 break
             client = farther
         return client, proxies

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import textwrap
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -283,6 +284,36 @@ def test_the_first_program_of_the_asgi_page_is_served_by_its_command(tmp_path):
                 assert answer.read().startswith(b'0{"sid"')
         finally:
             process.terminate()
+
+
+# README.md and docs/index.md: whoever runs the first program sees why a page is refused.
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_terminal_of_the_first_program_says_why_a_page_is_refused(page, tmp_path):
+    program = next(each.text for each in BLOCKS if (each.page, each.kind) == (page, "python"))
+    (tmp_path / "chat.py").write_text(program.replace("3000", "0"))
+    with subprocess.Popen(
+        [sys.executable, "-u", "chat.py"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            url = process.stdout.readline().removeprefix("serving on ").strip()
+            for path, headers, status in [
+                ("/", {}, 404),
+                ("/socket.io/?EIO=4&transport=polling", {"Origin": "http://localhost:5173"}, 403),
+            ]:
+                with pytest.raises(urllib.error.HTTPError) as caught:
+                    urllib.request.urlopen(urllib.request.Request(url + path, headers=headers), timeout=60)
+                caught.value.close()
+                assert caught.value.code == status
+        finally:
+            process.terminate()
+        shown = process.stdout.read()
+    assert re.search(r'^INFO:trio_socketio\.http:refused .*cors_allowed_origins="http://localhost:5173"', shown, re.M)
 
 
 # docs/index.md: its two programs talk to each other.

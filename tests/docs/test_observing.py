@@ -8,6 +8,7 @@ import re
 import runpy
 from pathlib import Path
 
+import pytest
 import trio
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricExportResult
@@ -16,7 +17,7 @@ from support.memory import serving
 from trio.testing import wait_all_tasks_blocked
 
 from trio_socketio import CloseReason, ConnectionRefused, Server, Stats
-from trio_socketio.testing import open_test_client
+from trio_socketio.testing import ConnectError, open_test_client
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "observing.md").read_text()
@@ -67,6 +68,24 @@ def said():
                 yield loggers[0], level, message.partition("%")[0]
 
 
+def quoted(row):
+    """Return the lines that a row of the table shows."""
+    return re.findall(r"`([a-zA-Z_]+ [^`]+)`", row[2])
+
+
+def is_of(line, message):
+    """Whether a line of the table, which may break off, begins as a message does."""
+    begin = line.removesuffix("...").rstrip()
+    return bool(message) and (begin.startswith(message) or message.startswith(begin))
+
+
+def test_the_table_has_every_line_whose_level_is_fixed():
+    rows = table("| logger | level")
+    for logger, level, message in said():
+        shown = [line for row in rows if row[:2] == [f"`{logger}`", level] for line in quoted(row)]
+        assert not message or any(is_of(line, message) for line in shown), (logger, level, message)
+
+
 def test_the_table_has_every_logger_with_every_level():
     rows = table("| logger | level")
     shown = {(row[0].strip("`"), row[1]) for row in rows}
@@ -81,11 +100,10 @@ def test_every_line_that_is_quoted_exists():
         r'"((?:rejected: nobody|the event |shutting down|disconnected from |session closed).*?)%', sources
     )
     messages = [message for _, _, message in said()] + elsewhere
-    quoted = [line for row in table("| logger | level") for line in re.findall(r"`([a-zA-Z]+ [^`]+)`", row[2])]
-    assert len(quoted) > 15
-    for line in quoted:
-        begin = line.removesuffix("...").rstrip()
-        assert any(message and (begin.startswith(message) or message.startswith(begin)) for message in messages), line
+    lines = [line for row in table("| logger | level") for line in quoted(row)]
+    assert len(lines) > 15
+    for line in lines:
+        assert any(is_of(line, message) for message in messages), line
 
 
 async def test_the_fields_are_those_of_the_records(autojump_clock, caplog):
@@ -143,6 +161,16 @@ async def test_lines_of_json_have_the_user(autojump_clock, caplog):
     assert left["namespace"] == "/"
     assert left["reason"] in {*map(str, CloseReason), "client namespace disconnect"}
     assert "user" not in left
+
+
+@pytest.mark.parametrize("auth", [None, {}, {"user": []}])
+async def test_the_examples_look_at_what_a_client_sends_before_they_use_it(autojump_clock, caplog, auth):
+    with pytest.raises(ConnectError, match="who are you"):
+        async with open_test_client(run_block("class JSONLines")["server"], auth=auth):
+            pass
+    async with open_test_client(run_block("WATCHED = ")["server"], auth=auth):
+        pass
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_a_line_of_json_has_the_traceback(caplog):

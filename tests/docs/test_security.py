@@ -2,9 +2,11 @@
 
 import ast
 import inspect
+import json
 import logging
 import re
 import traceback
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ import trio
 from support.memory import serving
 from support.stage import staged
 from trio.testing import wait_all_tasks_blocked
-from trio_socketio.conformance.peer import PeerError, frame
+from trio_socketio.conformance.peer import PeerError, Refused, frame
 from trio_socketio.protocol import socketio
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.server.client import new_sid
@@ -66,7 +68,7 @@ def test_every_link_leads_somewhere():
 
 
 def test_every_example_runs():
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
     for block in BLOCKS:
         assert isinstance(run_block(block)["server"], Server)
 
@@ -87,16 +89,46 @@ async def test_the_example_lets_in_who_knows_the_token(autojump_clock):
             assert (await client.connect(auth=auth)).data == {"message": "not authorized"}
 
 
+@pytest.mark.parametrize(("server", "fooled"), [(Server(), True), (run_block("localhost:3000")["server"], False)])
+async def test_a_page_whose_name_leads_here_is_refused_by_a_list_alone(autojump_clock, server, fooled):
+    server.on("connect", lambda ctx, auth: None)
+    page = [("origin", "http://evil.example:3000")]
+    async with serving(server) as peer:
+        peer.host = "evil.example:3000"
+        opened = await peer.request("GET", peer.target(transport="polling"))
+        sid = json.loads(opened.text[1:])["sid"]
+        posted = await peer.request("POST", peer.target(transport="polling", sid=sid), page, b"40")
+        assert posted.status == (200 if fooled else 403)
+        with nullcontext() if fooled else pytest.raises(Refused):
+            await peer.open_websocket(headers=page)
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:3000", "http://127.0.0.1:3000"])
+async def test_the_list_for_localhost_lets_in_its_own_pages(autojump_clock, origin):
+    async with serving(run_block("localhost:3000")["server"]) as peer:
+        headers = [("host", origin.removeprefix("http://")), ("origin", origin)]
+        assert (await peer.request("GET", peer.target(transport="polling"), headers)).status == 200
+
+
 async def test_the_example_passes_on_what_it_should_and_nothing_else(autojump_clock):
     server = run_block('"said"')["server"]
     server.on("connect", lambda ctx, auth: ctx.join_room("lobby"))
     async with staged(server, namespaces=()) as stage:
         a, b = await stage.join(), await stage.join()
         for number, arguments in enumerate(
-            [("lobby", "hi"), ("kitchen", "hi"), (b.sid, "hi"), ("lobby", 1), ("lobby", "x" * 2001)]
+            [
+                ("lobby", "hi"),
+                ("kitchen", "hi"),
+                (b.sid, "hi"),
+                ("lobby", 1),
+                ("lobby", "x" * 2001),
+                ([], "hi"),
+                ({}, "hi"),
+                (None, None),
+            ]
         ):
             await a.emit("say", *arguments, ack_id=number)
-        assert [answer for _, answer in sorted(a.acks())] == [[True]] + [[False]] * 4
+        assert [answer for _, answer in sorted(a.acks())] == [[True]] + [[False]] * 7
         assert b.events() == [["said", "hi"]]
 
 

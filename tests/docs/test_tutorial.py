@@ -33,6 +33,9 @@ PIECE = re.compile(
 PATIENCE = 60.0
 """Seconds that anything may take on a slow machine."""
 
+LOG = "INFO:"
+"""How the lines of the log begin. The tutorial says that it leaves them out."""
+
 INSTALL = os.environ.get("TRIO_SOCKETIO_TEST_INSTALL") == "1"
 
 
@@ -62,8 +65,12 @@ class Running:
         self.lines.put(None)
         self.process.stdout.close()
 
-    def next_line(self):
-        return self.lines.get(timeout=PATIENCE)
+    def next_line(self, *, of_the_log=False):
+        """Return what is printed next, without the lines of the log, unless the tutorial shows one."""
+        while True:
+            line = self.lines.get(timeout=PATIENCE)
+            if line is None or of_the_log or not line.startswith(LOG):
+                return line
 
     def rest(self):
         return list(iter(self.next_line, None))
@@ -114,7 +121,8 @@ class Reader:
     def type(self, terminal, lines, where):
         """Type what stands behind the prompts, and compare what is printed with what stands below."""
         if lines[0] != "^C" and not lines[0].startswith("$ "):  # more of what the running program prints
-            return self.compare(lines, [self.running.next_line() for _ in lines], where)
+            found = [self.running.next_line(of_the_log=line.startswith(LOG)) for line in lines]
+            return self.compare(lines, found, where)
         while lines:
             typed = lines.pop(0)
             printed = []

@@ -407,6 +407,11 @@ def test_a_websocket_upgrade_is_recognised_by_both_headers(headers, expected):
         ("10.0.0.1", "203.0.113.9:4711", "203.0.113.9"),
         ("10.0.0.1", "[2001:db8::1]:4711", "2001:db8::1"),
         ("10.0.0.1", "2001:db8::1", "2001:db8::1"),
+        ("10.0.0.1", "2001:db8::1, fe80::1%eth0, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", "[fe80::1%eth0]:4711", "10.0.0.1"),
+        ("10.0.0.1", "::1%\x1b[2J ERROR a line of its own", "10.0.0.1"),
+        ("10.0.0.1", "::1%" + "x" * 3000, "10.0.0.1"),
+        ("fe80::1%eth0", "203.0.113.9", "203.0.113.9"),
         ("::ffff:10.0.0.1", "203.0.113.9", "203.0.113.9"),
         ("::1", "203.0.113.9", "203.0.113.9"),
         ("::ffff:192.0.2.1", None, "192.0.2.1"),
@@ -415,7 +420,7 @@ def test_a_websocket_upgrade_is_recognised_by_both_headers(headers, expected):
 )
 def test_the_client_is_the_last_address_that_no_trusted_proxy_has(peer, forwarded, expected):
     headers = [] if forwarded is None else [("X-Forwarded-For", forwarded)]
-    assert parse("/", headers, peer=peer, trusted=["10.0.0.0/8", "::1"]).address == expected
+    assert parse("/", headers, peer=peer, trusted=["10.0.0.0/8", "::1", "fe80::/10"]).address == expected
 
 
 @pytest.mark.parametrize(
