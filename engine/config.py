@@ -4,9 +4,11 @@ Every wrong value is refused with a sentence that names the option, the value an
 at start-up and not with the first client. Times are seconds and sizes are bytes, everywhere.
 """
 
+import functools
 import inspect
+import math
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -69,7 +71,7 @@ class EngineConfig:
     their bytes tell."""
     max_packets_per_poll: int = 16
     """Packets in one polling answer; the rest goes with the next. The Python client refuses more than 16."""
-    transports: Collection[str] = (Transport.POLLING, Transport.WEBSOCKET)
+    transports: Iterable[str] = (Transport.POLLING, Transport.WEBSOCKET)
     """The transports that are served, by name; stored as a tuple of `Transport`."""
     allow_upgrades: bool = True
     """Whether a polling session may move to a WebSocket."""
@@ -116,7 +118,7 @@ class EngineConfig:
         for name in ("max_payload", "max_buffered_bytes", "max_buffered_packets", "max_packets_per_poll"):
             check_count(name, getattr(self, name))
         for name in ("allow_upgrades", "cors_credentials"):
-            _check_flag(name, getattr(self, name))
+            check_flag(name, getattr(self, name))
         cookie = self.cookie
         derived: dict[str, object] = {
             "transports": _transports(self.transports),
@@ -156,7 +158,7 @@ def normalise_origin(origin: str) -> str | None:
     return f"{scheme}://{host}:{int(port)}" if int(port) <= 65535 else None
 
 
-def check_seconds(name: str, value: object) -> None:
+def check_seconds(name: str, value: object, *, least: float = _SHORTEST, most: float = _LONGEST) -> None:
     """See whether an option is a time that can work.
 
     Raises:
@@ -165,26 +167,58 @@ def check_seconds(name: str, value: object) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name} must be a number of seconds, not {value!r}")
-    if not _SHORTEST <= value <= _LONGEST:
-        raise ValueError(f"{name} is {value!r}; it must be from {_SHORTEST} to {_LONGEST:.0f} seconds")
+    if not least <= value <= most:
+        bounds = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:.0f}"
+        raise ValueError(f"{name} is {value!r}; it must be {bounds} seconds")
 
 
-def check_count(name: str, value: object) -> None:
+def check_count(name: str, value: object, *, least: int = 1) -> None:
     """See whether an option is a number of things that can work.
 
     Raises:
         TypeError: It is no whole number.
-        ValueError: It is below 1.
+        ValueError: It is too low.
     """
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be a whole number, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} is {value}; it must be at least 1")
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be at least {least}")
 
 
-def _check_flag(name: str, value: object) -> None:
+def check_flag(name: str, value: object) -> None:
+    """See whether an option is a bool.
+
+    Raises:
+        TypeError: It is something else.
+    """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be True or False, not {value!r}")
+
+
+def check_function(name: str, value: object, *, awaited: bool) -> None:
+    """See whether an option is a function, or is called like one, and async if what it returns is awaited.
+
+    Raises:
+        TypeError: It cannot be called, or is not async where it must be, or the reverse.
+    """
+    kind, other = ("an async", "a plain") if awaited else ("a plain", "an async")
+    if not callable(value):
+        raise TypeError(f"{name} must be {kind} function, not {value!r}")
+    if _is_async(value) is (not awaited):
+        raise TypeError(f"{name} is {other} function, {value!r}; it must be {kind} one")
+
+
+def _is_async(function: object) -> bool | None:
+    """Return whether a call must be awaited, or None if that cannot be known: not everything is written in Python."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    if not inspect.isroutine(function):
+        function = type(function).__call__
+    if inspect.iscoroutinefunction(function):
+        return True
+    if not hasattr(function, "__code__") or inspect.iscoroutinefunction(inspect.unwrap(function)):
+        return None  # a decorator's plain function may return what the async one within returns
+    return False
 
 
 def _several(name: str, value: object, example: str) -> tuple[object, ...]:
@@ -222,9 +256,8 @@ def _origins(value: object) -> object:
         return value
     if isinstance(value, str):
         return (_origin(value),)
-    if inspect.iscoroutinefunction(value):
-        raise TypeError("cors_allowed_origins is an async function; it must be a plain one that returns True or False")
     if callable(value):
+        check_function("cors_allowed_origins", value, awaited=False)
         return value
     if isinstance(value, bytes) or not isinstance(value, Iterable):
         raise TypeError(f'cors_allowed_origins must be None, "*", an origin, several, or a function, not {value!r}')

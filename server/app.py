@@ -1,6 +1,7 @@
 """The server: what an application makes, registers its handlers with, and runs."""
 
 import logging
+import math
 import re
 import ssl
 import time
@@ -10,16 +11,25 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import trio
-from trio_socketio.engine.config import AllowedOrigins, CookieAttributes, EngineConfig, Transport
+from trio_socketio.engine.config import (
+    AllowedOrigins,
+    CookieAttributes,
+    EngineConfig,
+    Transport,
+    check_count,
+    check_flag,
+    check_function,
+    check_seconds,
+)
 from trio_socketio.engine.request import Request
 from trio_socketio.protocol.jsoncodec import JSONCodec, JSONLibrary, json_codec
 from trio_socketio.protocol.trace import Trace
-from trio_socketio.rooms import Default, resolve_namespace
+from trio_socketio.rooms import ROOT, Default, resolve_namespace
 from trio_socketio.server.adapter import LocalAdapter
 from trio_socketio.server.client import Client
 from trio_socketio.server.context import Context, find_context
 from trio_socketio.server.emitter import Emitter
-from trio_socketio.server.handlers import Function, HandlerTable
+from trio_socketio.server.handlers import Function, Handler, HandlerTable, Kind
 from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.http import HTTPHandler, not_found
 from trio_socketio.server.limits import Addresses, Limits, RateLimit
@@ -42,6 +52,7 @@ logger = logging.getLogger("trio_socketio.server")
 DEFAULT_LIMITS: Final = Limits()
 
 F = TypeVar("F", bound=Function)
+N = TypeVar("N", bound=Namespace)
 
 Listeners = list[trio.SocketListener] | list[trio.SSLListener[trio.SocketStream]]
 
@@ -67,20 +78,25 @@ class Options:
     rate_limit: RateLimit | None
 
     def __post_init__(self) -> None:
+        for name in ("connect_timeout", "shutdown_grace"):
+            check_seconds(name, getattr(self, name), most=math.inf)
+        if self.disconnect_grace is not None:
+            check_seconds("disconnect_grace", self.disconnect_grace, least=0, most=math.inf)
+        for name in ("max_attachments", "max_pending_acks", "compression_threshold"):
+            check_count(name, getattr(self, name), least=0)
+        if self.max_connections is not None:
+            check_count("max_connections", self.max_connections, least=0)
+        for name in ("http_compression", "concurrent"):
+            check_flag(name, getattr(self, name))
+        if self.allow_request is not None:
+            check_function("allow_request", self.allow_request, awaited=True)
+        check_function("http", self.http, awaited=True)
+        if self.trace is not None:
+            check_function("trace", self.trace, awaited=False)
         if not isinstance(self.limits, Limits):
             raise TypeError(f"limits are Limits(...), not {self.limits!r}")
         if not isinstance(self.rate_limit, RateLimit | None):
             raise TypeError(f"rate_limit is a RateLimit(...) or None, not {self.rate_limit!r}")
-        for name in ("connect_timeout", "shutdown_grace"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is a number of seconds above 0, not {getattr(self, name)!r}")
-        if self.disconnect_grace is not None and self.disconnect_grace < 0:
-            raise ValueError(
-                f"disconnect_grace is a number of seconds from 0, or None for ever, not {self.disconnect_grace!r}"
-            )
-        for name in ("max_attachments", "max_pending_acks", "compression_threshold"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} is a number from 0, not {getattr(self, name)!r}")
 
 
 class Server(Emitter):
@@ -109,9 +125,9 @@ class Server(Emitter):
         cors_credentials: Whether such pages may send cookies.
         trusted_proxies: Addresses or networks of proxies whose ``X-Forwarded-*`` headers count; ``"local"`` is one that connects
             over a unix socket.
-        allow_request: Called with the request that would open a session; raises `ConnectionRefused` to refuse it.
+        allow_request: Async; called with the request that would open a session; raises `ConnectionRefused` to refuse it.
         cookie: The name of a cookie that holds the session id, or its attributes; None for no cookie.
-        http: Answers requests outside ``path``; by default with 404.
+        http: Async; answers requests outside ``path``; by default with 404.
         http_compression: Whether polling answers are compressed for clients that accept it.
         compression_threshold: Bytes from which on they are.
         disconnect_grace: Seconds that a handler may go on after its client has left; None for ever.
@@ -140,7 +156,7 @@ class Server(Emitter):
         connect_timeout: float = 45.0,
         upgrade_timeout: float = 10.0,
         max_payload: int = 1_000_000,
-        max_attachments: int = 64,
+        max_attachments: int = 10,
         max_buffered_bytes: int = 4 * 1024 * 1024,
         max_buffered_packets: int = 4096,
         max_packets_per_poll: int = 16,
@@ -173,12 +189,12 @@ class Server(Emitter):
             max_buffered_bytes=max_buffered_bytes,
             max_buffered_packets=max_buffered_packets,
             max_packets_per_poll=max_packets_per_poll,
-            transports=tuple(transports),
+            transports=transports,
             allow_upgrades=allow_upgrades,
             path=path,
             cors_allowed_origins=cors_allowed_origins,
             cors_credentials=cors_credentials,
-            trusted_proxies=tuple(trusted_proxies),
+            trusted_proxies=trusted_proxies,
             cookie=cookie,
         )
         self.options = Options(
@@ -249,14 +265,20 @@ class Server(Emitter):
 
     def on_error(self, handler: F) -> F:
         """Register the function that gets what handlers raise, in every namespace that has none of its own; a decorator."""
-        return self._root.on_error(handler)
+        # Not by the root's on_error: if a class serves the root, that is its own handler.
+        self.handlers.error = Handler.of(handler, Kind.ERROR)
+        return handler
 
     def namespace(self, name: str | re.Pattern[str]) -> Namespace:
         """Return a namespace to register handlers with and to reach its clients; it is made at the first call.
 
         Args:
-            name: Its name; with a ``*``, or as a regular expression, it serves every namespace that matches and has
-                none of its own.
+            name: Its name; with a ``*``, or as a regular expression, it serves every namespace that matches and has no handlers
+                of its own. A namespace without handlers does not take its name from a pattern.
+
+        Raises:
+            TypeError: The name is neither a str nor a compiled regular expression for str.
+            ValueError: The name does not begin with "/", or has something in it that no name can have on the wire.
         """
         known = self._namespaces.get(name) if isinstance(name, str) else None
         if known is not None:
@@ -264,14 +286,15 @@ class Server(Emitter):
         made = Namespace(name)
         return self._known(made) or self.register(made)
 
-    def register(self, namespace: Namespace) -> Namespace:
+    def register(self, namespace: N) -> N:
         """Make an instance of a `Namespace` subclass known.
 
         What `namespace` has returned for its name before stands for it from now on: handlers may be registered through both.
 
         Raises:
-            ValueError: Another namespace has its name, and handlers.
+            ValueError: Another namespace has its name, and handlers; or a method has the name of an event that is reserved.
             RuntimeError: It is registered already.
+            TypeError: A method's parameters do not fit, or it is a generator.
         """
         name = namespace.name
         known = self._known(namespace)
@@ -293,15 +316,19 @@ class Server(Emitter):
         return self._namespaces.get(name) if isinstance(name, str) else self._patterns.get(name)
 
     def find_namespace(self, name: str) -> tuple[Namespace, re.Match[str] | None] | None:
-        """Return what serves a namespace: the one of that name, then the first pattern that matches, then None."""
+        """Return what serves a namespace: the one of that name, then the first pattern that matches, then None.
+
+        Where a pattern matches, one of that name without any handlers does not count: whoever asked for it to emit must not
+        have let everybody past the middleware of the pattern. A pattern never serves the root.
+        """
         exact = self._namespaces.get(name)
-        if exact is not None:
+        if exact is not None and (name == ROOT or not exact.handlers.empty):
             return exact, None
         for pattern, namespace in self._patterns.items():
             match = pattern.fullmatch(name)
             if match is not None:
                 return namespace, match
-        return None
+        return None if exact is None else (exact, None)
 
     # Who is connected.
 
@@ -406,13 +433,15 @@ class Server(Emitter):
     ) -> None:
         """Serve one connection that is open already, until it ends or this is cancelled; it is closed at the end.
 
-        If the server serves elsewhere as well, sessions that this connection opens live there, and outlast it.
+        If `serve` or `serve_listeners` serves elsewhere at the same time, sessions that this connection opens live there, and
+        outlast it. Otherwise they end with it: long-polling needs one connection that is kept.
         """
         task_status.started()
-        if self.services:
-            await listener.attend(self.services[0], stream, alone=False)
-            return
-        async with open_service(self) as service:
+        for service in self.services:
+            if not service.alone:
+                await listener.attend(service, stream, alone=False)
+                return
+        async with open_service(self, alone=True) as service:
             await listener.attend(service, stream, alone=True)
 
     def asgi(self, other_app: ASGIApp | None = None) -> ASGIApplication:

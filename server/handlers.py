@@ -66,14 +66,21 @@ class Handler:
         """Read a function's parameters.
 
         Raises:
-            TypeError: It cannot be called the way its kind is called.
+            TypeError: It cannot be called the way its kind is called, or is a generator.
         """
         if not callable(function):
             raise TypeError(f"a handler is a function, not {type(function).__name__}: {function!r}")
+        call = getattr(function, "__call__", None)  # noqa: B004  # not whether it is callable, but how
+        for code in (function, call):
+            if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+                raise TypeError(
+                    f"{name_of(function)} cannot be a handler: its yield makes it a generator, which would never run"
+                )
         shape = kind.value
+        signature = _signature(function)
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
         least = most = 0
-        for parameter in inspect.signature(function).parameters.values():
+        for parameter in signature.parameters.values():
             required = parameter.default is inspect.Parameter.empty
             if parameter.kind in positional:
                 most += 1
@@ -85,9 +92,9 @@ class Handler:
                     f"{name_of(function)} needs the keyword {parameter.name!r}, but a handler gets positional arguments only"
                 )
         if most < shape.least or (shape.most is not None and least > shape.most):
-            signature = f"{name_of(function)}{inspect.signature(function)}"
-            raise TypeError(f"{signature} cannot be the {shape.name} handler: its parameters are {shape.forms}")
-        call = getattr(function, "__call__", None)  # noqa: B004  # not whether it is callable, but whether calling it is async
+            raise TypeError(
+                f"{name_of(function)}{signature} cannot be the {shape.name} handler: its parameters are {shape.forms}"
+            )
         is_async = inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
         return cls(function, least, most, is_async, concurrent)
 
@@ -133,16 +140,11 @@ class HandlerTable:
             TypeError: The event is not a str, or the function's parameters do not fit.
             ValueError: The event has no name, or a name that the protocol keeps for itself.
         """
-        if not isinstance(event, str):
-            raise TypeError(f"an event's name is a str, not {type(event).__name__}: {event!r}")
-        if not event:
-            raise ValueError("an event has a name: '' is none")
+        check_event(event)
         if event == CONNECT:
             self.connect = Handler.of(function, Kind.CONNECT)
         elif event == DISCONNECT:
             self.disconnect = Handler.of(function, Kind.DISCONNECT)
-        elif event in RESERVED_EVENTS:
-            raise ValueError(f"{event!r} is a name that the protocol keeps for itself: no client can send it")
         else:
             handler = self._events[event] = Handler.of(function, Kind.EVENT, concurrent=concurrent)
             if event == CATCH_ALL:
@@ -151,6 +153,34 @@ class HandlerTable:
     def find(self, event: str) -> Handler | None:
         """Return the handler of an event: the one of that name, then the catch-all, then None."""
         return self._events.get(event) or self.catch_all
+
+
+def check_event(event: object) -> None:
+    """See whether there can be a handler of that name.
+
+    Raises:
+        TypeError: It is not a str.
+        ValueError: It is empty, or a name that the protocol keeps for itself.
+    """
+    if callable(event):
+        raise TypeError(
+            f"on needs the name of the event, as in @server.on('chat'), before the handler {name_of(event)}; "
+            f"@server.event takes the name of the function"
+        )
+    if not isinstance(event, str):
+        raise TypeError(f"an event's name is a str, not {type(event).__name__}: {event!r}")
+    if not event:
+        raise ValueError("an event has a name: '' is none")
+    if event in RESERVED_EVENTS and event not in (CONNECT, DISCONNECT):
+        raise ValueError(f"{event!r} is a name that the protocol keeps for itself: no client can send it")
+
+
+def _signature(function: Function) -> inspect.Signature:
+    """Return how a function is called. Some that are written in C do not say, ``set().add`` for one: then with any arguments."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        return inspect.Signature([inspect.Parameter("arguments", inspect.Parameter.VAR_POSITIONAL)])
 
 
 def name_of(function: Function) -> str:

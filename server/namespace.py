@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from trio_socketio.protocol.socketio_packet import has_unsendable
 from trio_socketio.rooms import Default
 from trio_socketio.server.context import Context, find_context
 from trio_socketio.server.emitter import Emitter
-from trio_socketio.server.handlers import Function, Handler, HandlerTable, Kind
+from trio_socketio.server.handlers import Function, Handler, HandlerTable, Kind, check_event
 
 if TYPE_CHECKING:
     from trio_socketio.server.app import Server
@@ -43,9 +44,10 @@ class Routes:
             concurrent: Do not hold back the client's next event until this handler has ended.
 
         Raises:
-            TypeError: The function's parameters do not fit.
+            TypeError: The name is not a str, the function's parameters do not fit, or it is a generator.
             ValueError: The name is empty or reserved.
         """
+        check_event(event)  # now: without its parentheses the decorator would register nothing
 
         def register(function: F) -> F:
             self.handlers.register(event, function, concurrent=concurrent)
@@ -65,30 +67,38 @@ class Routes:
         self.handlers.middleware.append(Handler.of(middleware, Kind.MIDDLEWARE))
         return middleware
 
-    def on_error(self, handler: F) -> F:
-        """Register the function that gets what other handlers raise, as ``(ctx, error)``; a decorator.
+    if TYPE_CHECKING:
+        # In a subclass of `Namespace` the method of this name is the handler itself. To a type checker it overrides this one,
+        # and only a signature that leaves everything open allows that.
+        def on_error(self, handler: Any, /, *args: Any, **kwargs: Any) -> Any:
+            """Register the function that gets what other handlers raise, as ``(ctx, error)``; a decorator."""
 
-        What it returns is the acknowledgement of the event whose handler failed.
-        """
-        self.handlers.error = Handler.of(handler, Kind.ERROR)
-        return handler
+    else:
+
+        def on_error(self, handler: F) -> F:
+            """Register the function that gets what other handlers raise, as ``(ctx, error)``; a decorator.
+
+            What it returns is the acknowledgement of the event whose handler failed.
+            """
+            self.handlers.error = Handler.of(handler, Kind.ERROR)
+            return handler
 
 
 class Namespace(Routes, Emitter):
     """One namespace, or all those that match a pattern.
 
     ``server.namespace("/chat")`` makes one. A subclass is the class-based style: each of its methods ``on_<event>``
-    is the handler of that
-    event, ``on_error`` the error handler, and ``server.register(Chat("/chat"))`` makes it known. The methods that reach
-    clients mean, in a subclass, what the functions of the module mean: by default the current connection.
-
+    is the handler of that event, ``on_error`` the error handler, and ``server.register(Chat("/chat"))`` makes it known. The
+    methods that reach clients always mean this namespace. In a subclass they mean, as the functions of the module do, the
+    current connection by default.
 
     Args:
         name: The name, which begins with "/". A ``*`` in it stands for one or more characters other than "/", and a
             compiled regular expression must match the whole name: both serve every namespace that matches.
 
     Raises:
-        ValueError: The name does not begin with "/".
+        TypeError: The name is neither a str nor a compiled regular expression for str.
+        ValueError: The name does not begin with "/", or has something in it that no name can have on the wire.
     """
 
     __slots__ = ("__dict__", "_handlers", "_name", "_server", "_stands_for")
@@ -96,9 +106,7 @@ class Namespace(Routes, Emitter):
     _default = Default.EVERYONE
 
     def __init__(self, name: str | re.Pattern[str] = "/") -> None:
-        if isinstance(name, str) and not name.startswith("/"):
-            raise ValueError(f"a namespace begins with '/', not {name!r}")
-        self._name = compile_pattern(name) if isinstance(name, str) and "*" in name else name
+        self._name = _checked(name)
         self._server: Server | None = None
         self._handlers = HandlerTable()
         self._stands_for: Namespace | None = None
@@ -136,19 +144,24 @@ class Namespace(Routes, Emitter):
 
         Raises:
             RuntimeError: It belongs to a server already.
-            TypeError: A method's parameters do not fit.
+            TypeError: A method's parameters do not fit, or it is a generator.
+            ValueError: A method has the name of an event that is reserved.
         """
         if self._server is not None:
             raise RuntimeError(f"{self!r} is registered already")
+        methods = {
+            found[1]: getattr(self, found[0])
+            for found in map(_METHOD.fullmatch, dir(type(self)))
+            if found is not None and getattr(Namespace, found[0], None) is not getattr(type(self), found[0])
+        }
+        # The first table is thrown away: a mistake shows before anything has changed.
+        for table in (HandlerTable(), self._handlers):
+            for event, method in methods.items():
+                if event == "error":
+                    table.error = Handler.of(method, Kind.ERROR)
+                else:
+                    table.register(event, method)
         self._server = server
-        for attribute in dir(type(self)):
-            found = _METHOD.fullmatch(attribute)
-            if found is None or getattr(Namespace, attribute, None) is getattr(type(self), attribute):
-                continue
-            if attribute == "on_error":
-                self._handlers.error = Handler.of(self.on_error, Kind.ERROR)
-            else:
-                self._handlers.register(found[1], getattr(self, attribute))
 
     def stand_for(self, namespace: "Namespace") -> None:
         """Have the handlers of another one from now on; nothing has been registered here."""
@@ -165,7 +178,7 @@ class Namespace(Routes, Emitter):
 
     def _home(self) -> str | None:
         here = self._here()
-        if here is not None and (self._default is Default.SELF or self._matches(here.namespace)):
+        if here is not None and self._matches(here.namespace):
             return here.namespace
         if isinstance(self._name, str):
             return self._name
@@ -173,6 +186,21 @@ class Namespace(Routes, Emitter):
 
     def _matches(self, namespace: str) -> bool:
         return namespace == self._name if isinstance(self._name, str) else self._name.fullmatch(namespace) is not None
+
+
+def _checked(name: object) -> str | re.Pattern[str]:
+    """Return a name that somebody can ask for, or the pattern of several."""
+    if isinstance(name, re.Pattern) and isinstance(name.pattern, str):
+        return name
+    if not isinstance(name, str):
+        raise TypeError(f"a namespace is a str or a compiled regular expression for str, not {name!r}")
+    if not name.startswith("/"):
+        raise ValueError(f"a namespace begins with '/', not {name!r}")
+    if "," in name or "?" in name or has_unsendable(name):  # where the name ends in a packet, and what none can hold
+        raise ValueError(
+            f"nobody could join the namespace {name!r}: no name holds ',' or '?', U+001E or a lone surrogate"
+        )
+    return compile_pattern(name) if "*" in name else name
 
 
 def compile_pattern(name: str) -> re.Pattern[str]:

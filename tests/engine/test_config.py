@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -86,6 +87,11 @@ async def answer_later(origin):
     return True
 
 
+class AnswersLater:
+    async def __call__(self, origin):
+        return True
+
+
 @pytest.mark.parametrize(
     ("options", "error", "sentence"),
     [
@@ -128,6 +134,8 @@ async def answer_later(origin):
         ({"cors_allowed_origins": "https://a\r\nX: y"}, ValueError, "which is no origin"),
         ({"cors_allowed_origins": "https://a.example:99999"}, ValueError, "which is no origin"),
         ({"cors_allowed_origins": answer_later}, TypeError, "is an async function"),
+        ({"cors_allowed_origins": partial(answer_later)}, TypeError, "it must be a plain one"),
+        ({"cors_allowed_origins": AnswersLater()}, TypeError, "it must be a plain one"),
         ({"trusted_proxies": "10.0.0.1"}, TypeError, "such as (\"10.0.0.1\",), not '10.0.0.1'"),
         ({"trusted_proxies": ["*"]}, ValueError, "trusted_proxies holds '*', which is neither"),
         ({"trusted_proxies": "local"}, TypeError, "such as (\"10.0.0.1\",), not 'local'"),

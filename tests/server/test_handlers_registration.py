@@ -1,8 +1,10 @@
 """What an application registers, which handler gets an event, and in which context it runs."""
 
 import functools
+import inspect
 import logging
 import re
+from collections import deque
 
 import pytest
 import trio
@@ -145,6 +147,19 @@ def keyword_only(ctx, *, needed):
     pass
 
 
+def generator(ctx, *args):
+    yield
+
+
+async def async_generator(ctx, *args):
+    yield
+
+
+class GeneratorObject:
+    def __call__(self, ctx, *args):
+        yield
+
+
 @pytest.mark.parametrize(
     ("event", "function", "says"),
     [
@@ -158,6 +173,10 @@ def keyword_only(ctx, *, needed):
         ("connect", keyword_only, "keyword_only needs the keyword 'needed'"),
         ("e", "no function", "a handler is a function, not str"),
         (7, nothing, "an event's name is a str, not int"),
+        ("e", generator, "generator cannot be a handler: its yield makes it a generator, which would never run"),
+        ("connect", async_generator, "async_generator cannot be a handler: its yield"),
+        ("disconnect", GeneratorObject(), "cannot be a handler: its yield"),
+        ("*", functools.partial(generator), "cannot be a handler: its yield"),
     ],
 )
 def test_a_wrong_signature_is_a_type_error_at_registration(event, function, says):
@@ -166,6 +185,22 @@ def test_a_wrong_signature_is_a_type_error_at_registration(event, function, says
         server.on(event, function)
     with pytest.raises(TypeError, match=says):
         server.namespace("/x").on(event)(function)
+
+
+@pytest.mark.parametrize(
+    "on", [Server().on, Server().namespace("/x").on, functools.partial(Server().on, namespace="/y")]
+)
+def test_on_without_the_name_of_an_event_is_a_type_error(on):
+    def chat(ctx, text):
+        pass
+
+    with pytest.raises(
+        TypeError, match=r"the name of the event, as in @server\.on\('chat'\), before the handler .*chat;"
+    ):
+        on(chat)  # what `@server.on` without parentheses does
+    for name, error in ((None, TypeError), (b"e", TypeError), ("", ValueError), ("connect_error", ValueError)):
+        with pytest.raises(error, match="name"):
+            on(name)
 
 
 @pytest.mark.parametrize("function", [nothing, demands_three, keyword_only])
@@ -183,11 +218,56 @@ async def test_a_wrong_signature_of_a_callback_says_what_is_wrong_and_sends_noth
     server = Server()
     async with staged(server) as stage:
         a = await stage.join()
-        for callback, says in ((keyword_only, "needs the keyword"), ("no function", "is a function")):
+        for callback, says in (
+            (keyword_only, "needs the keyword"),
+            ("no function", "is a function"),
+            (generator, "its yield makes it a generator"),
+        ):
             with pytest.raises(TypeError, match=says):
                 await server.emit("e", callback=callback)
         await stage.settle()
         assert a.events() == []
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda server: server.use(generator), "its yield"),
+        (lambda server: server.on_error(async_generator), "its yield"),
+        (lambda server: server.event(generator), "its yield"),
+    ],
+)
+def test_no_generator_is_a_handler_of_any_kind(make, says):
+    with pytest.raises(TypeError, match=says):
+        make(Server())
+
+
+async def test_a_function_that_does_not_say_its_parameters_is_called_with_all_arguments(autojump_clock):
+    server = Server()
+    added, queued, updated = set(), deque(), {}
+    with pytest.raises(ValueError, match="signature"):
+        inspect.signature(updated.update)  # `set.add` and `deque.append` have one in later versions of Python
+    async with staged(server) as stage:
+        a = await stage.join()
+        for number, callback in enumerate((added.add, queued.append, updated.update, int)):
+            assert await server.emit("e", callback=callback) == 1
+            await a.acknowledge(number, {} if callback == updated.update else number)
+        await stage.settle()
+        assert (added, list(queued)) == ({0}, [1])
+        server.on("update", updated.update)
+        await a.emit("update")
+
+
+async def test_what_such_a_function_cannot_take_goes_to_the_error_handler(autojump_clock):
+    server = Server()
+    errors = []
+    server.on_error(lambda ctx, error: errors.append(error))
+    async with staged(server) as stage:
+        a = await stage.join()
+        await server.emit("e", callback=set().add)
+        await a.acknowledge(0, 1, 2)
+        await stage.settle()
+    assert [type(error) for error in errors] == [TypeError]
 
 
 def test_a_wrong_signature_in_a_class_is_a_type_error_at_registration():

@@ -43,6 +43,41 @@ async def test_a_namespace_object_means_its_own_namespace_in_a_handler_of_anothe
         assert (a.events("/chat"), b.events("/chat")) == ([["all"]], [["all"], ["others"]])
 
 
+async def test_a_class_means_its_own_namespace_in_a_handler_of_another(autojump_clock):
+    class Chat(Namespace):
+        pass
+
+    server = Server()
+    chat = server.register(Chat("/chat"))
+    async with staged(server) as stage:
+        a, b = await stage.join("/", "/chat"), await stage.join("/chat")
+        assert await stage.inside(a, lambda ctx: chat.emit("all", broadcast=True)) == 2
+        assert await stage.inside(a, lambda ctx: chat.emit("others", broadcast=True, include_self=False)) == 1
+        assert await stage.inside(a, lambda ctx: chat.emit("self")) == 1
+        assert await stage.inside(a, lambda ctx: chat.emit("to", to=b.sids["/chat"])) == 1
+        await stage.inside(a, lambda ctx: chat.join_room("r"))
+        assert await stage.inside(a, lambda ctx: chat.rooms()) == [a.sids["/chat"], "r"]
+        assert a.events("/chat") == [["all"], ["self"]]
+        assert b.events("/chat") == [["all"], ["others"], ["to"]]
+        assert a.events("/") == []
+        elsewhere = await stage.join("/")
+        with pytest.raises(RuntimeError, match="has not joined '/chat'"):
+            await stage.inside(elsewhere, lambda ctx: chat.emit("self"))
+
+
+async def test_a_class_that_serves_a_pattern_must_be_told_which_namespace_in_a_handler_of_another(autojump_clock):
+    class Game(Namespace):
+        pass
+
+    server = Server()
+    games = server.register(Game("/game-*"))
+    async with staged(server) as stage:
+        a = await stage.join("/", "/game-1")
+        with pytest.raises(ValueError, match="namespace="):
+            await stage.inside(a, lambda ctx: games.emit("e", broadcast=True))
+        assert await stage.inside(a, lambda ctx: games.emit("e", namespace="/game-1", broadcast=True)) == 1
+
+
 async def test_the_methods_of_a_class_are_its_handlers(autojump_clock):
     server = Server()
     log = []
@@ -124,6 +159,37 @@ def test_a_class_cannot_take_over_a_namespace_that_has_handlers():
         _ = Chat("/third").server
 
 
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"on_z": lambda self: None}, TypeError),
+        ({"on_disconnecting": lambda self, ctx: None}, ValueError),
+        ({"on_error": lambda self, ctx: None}, TypeError),
+    ],
+)
+async def test_a_class_that_cannot_be_registered_can_be_once_it_is_mended(autojump_clock, wrong, error):
+    class Chat(Namespace):
+        def on_e(self, ctx):
+            return "class"
+
+    server = Server()
+    chat = type("Broken", (Chat,), wrong)("/chat")
+    chat.on("e", lambda ctx: "function")
+    with pytest.raises(error):
+        server.register(chat)
+    with pytest.raises(RuntimeError, match="not registered"):
+        _ = chat.server
+    assert chat.handlers.find("e").name.endswith("<lambda>"), "nothing has changed"
+    server.register(Chat("/chat"))
+    for name in wrong:
+        delattr(type(chat), name)
+    Server().register(chat)
+    async with staged(server) as stage:
+        a = await stage.join("/chat")
+        await a.emit("e", namespace="/chat", ack_id=0)
+        assert a.acks("/chat") == [(0, ["class"])]
+
+
 @pytest.mark.parametrize("name", ["/", "/chat", "/ch*", re.compile("/cha.")])
 async def test_what_was_asked_for_before_a_class_took_over_stands_for_it(autojump_clock, name):
     server = Server()
@@ -171,6 +237,27 @@ async def test_a_class_can_serve_the_root(autojump_clock):
         await a.emit("e", ack_id=0)
         await a.emit("f", ack_id=1)
         assert a.acks() == [(0, ["root"]), (1, ["function"])]
+
+
+async def test_the_server_registers_an_error_handler_in_place_of_the_method_of_a_class_that_serves_the_root(
+    autojump_clock,
+):
+    server = Server()
+
+    class Root(Namespace):
+        def on_fail(self, ctx):
+            raise LookupError("on purpose")
+
+        def on_error(self, ctx, error):
+            return "method"
+
+    server.register(Root("/"))
+    async with staged(server) as stage:
+        a = await stage.join()
+        await a.emit("fail", ack_id=0)
+        server.on_error(lambda ctx, error: "function")
+        await a.emit("fail", ack_id=1)
+        assert a.acks() == [(0, ["method"]), (1, ["function"])]
 
 
 async def test_a_pattern_serves_every_name_that_matches(autojump_clock):
@@ -244,6 +331,53 @@ async def test_an_exact_name_wins_over_patterns_and_then_the_first_pattern_that_
         assert a.acks("/xyz") == [(0, ["second pattern"])]
 
 
+async def test_a_name_that_was_asked_for_without_handlers_is_left_to_its_pattern(autojump_clock):
+    server = Server()
+    rooms = server.namespace("/room-*")
+    rooms.on("which", lambda ctx: ("pattern", ctx.match[1]))
+
+    @rooms.use
+    def authenticate(ctx, auth):
+        if auth != {"token": "t"}:
+            raise ConnectionRefused("who are you?")
+
+    exact = server.namespace("/room-5")
+    assert await exact.emit("early") == 0
+    async with staged(server) as stage:
+        stranger = await stage.visit()
+        await stranger.connect("/room-5")
+        assert stranger.types("/room-5") == [PacketType.CONNECT_ERROR]
+        a = await stage.join("/room-5", auth={"token": "t"})
+        await a.emit("which", namespace="/room-5", ack_id=0)
+        assert a.acks("/room-5") == [(0, ["pattern", "5"])]
+        assert await exact.emit("e") == 1
+        assert await exact.emit("f", to=a.sids["/room-5"]) == 1
+        await stage.settle()
+        assert a.events("/room-5") == [["e"], ["f"]]
+        exact.on("which", lambda ctx: "exact")
+        b = await stage.join("/room-5")
+        await b.emit("which", namespace="/room-5", ack_id=0)
+        assert b.acks("/room-5") == [(0, ["exact"])]
+
+
+async def test_without_a_pattern_a_name_that_was_asked_for_can_be_joined(autojump_clock):
+    server = Server()
+    server.namespace("/plain")
+    server.on("connect", lambda ctx: False, namespace="/room-*")
+    async with staged(server) as stage:
+        a = await stage.join("/plain", "/other")
+        assert a.types("/plain") == [PacketType.CONNECT]
+        assert a.types("/other") == [PacketType.CONNECT_ERROR]
+
+
+async def test_a_pattern_does_not_serve_the_root_that_has_no_handlers(autojump_clock):
+    server = Server()
+    server.on("connect", lambda ctx: False, namespace=re.compile("/.*"))
+    async with staged(server, namespaces=()) as stage:
+        a = await stage.join()
+        assert a.types() == [PacketType.CONNECT]
+
+
 async def test_a_pattern_never_serves_the_root(autojump_clock):
     server = Server()
     server.on("e", lambda ctx: "pattern", namespace="/*")
@@ -259,6 +393,33 @@ def test_a_namespace_begins_with_a_slash(name):
     for make in (Namespace, Server().namespace, lambda name: Server().on("e", lambda ctx: None, namespace=name)):
         with pytest.raises(ValueError, match="begins with '/'"):
             make(name)
+
+
+NAMING = [Namespace, lambda name: Server().namespace(name), lambda name: Server().on("e", print, namespace=name)]
+
+
+@pytest.mark.parametrize("make", NAMING)
+@pytest.mark.parametrize("name", [None, b"/x", 5, re.compile(b"/x"), ["/x"]])
+def test_a_namespace_is_a_str_or_a_pattern_for_str(make, name):
+    with pytest.raises(TypeError, match=re.escape(f"for str, not {name!r}")):
+        make(name)
+
+
+@pytest.mark.parametrize("make", NAMING)
+@pytest.mark.parametrize("name", ["/a,b", "/a?b", "/a\x1eb", "/\ud800", "/a,*"])
+def test_a_name_that_no_packet_can_hold_is_a_value_error(make, name):
+    with pytest.raises(ValueError, match=re.escape(f"nobody could join the namespace {name!r}")):
+        make(name)
+
+
+@pytest.mark.parametrize("name", ["/ü", "//", "/a b", "/a.b/c-d", "/" + "x" * 100])
+async def test_any_other_name_can_be_joined(autojump_clock, name):
+    server = Server()
+    server.on("e", lambda ctx: ctx.namespace, namespace=name)
+    async with staged(server) as stage:
+        a = await stage.join(name)
+        await a.emit("e", namespace=name, ack_id=0)
+        assert a.acks(name) == [(0, [name])]
 
 
 async def test_the_members_of_a_namespace_do_not_outlive_it(autojump_clock):

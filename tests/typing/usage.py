@@ -63,8 +63,19 @@ async def failed(ctx: Context, error: Exception) -> str:
 
 
 class Chat(Namespace):
+    def __init__(self, name: str, greeting: str) -> None:
+        super().__init__(name)
+        self.greeting = greeting
+
     async def on_message(self, ctx: Context, text: str) -> None:
         await self.emit("message", text, room="lobby", skip_sid=ctx.sid)
+
+    def on_error(self, ctx: Context, error: Exception) -> str:
+        return f"{self.greeting}, {ctx.event} failed: {error}"
+
+
+class QuietChat(Chat):
+    async def on_error(self, ctx: Context, error: Exception) -> None: ...  # type: ignore[override]  # pyright: ignore[reportIncompatibleMethodOverride]
 
 
 async def page(request: HTTPRequest) -> HTTPResponse:
@@ -72,7 +83,9 @@ async def page(request: HTTPRequest) -> HTTPResponse:
 
 
 async def outside() -> None:
-    server.register(Chat("/chat"))
+    chat = server.register(Chat("/chat", "hello"))
+    await chat.emit("greeting", chat.greeting.upper(), broadcast=True)
+    assert chat.greting  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     stats: Stats = server.stats()
     answers = await server.namespace("/chat").call_all("ask", timeout=stats["rooms"])
     await server.emit("answers", len(answers), broadcast=True)
@@ -85,6 +98,14 @@ async def misspelt(ctx: Context) -> None:
     await server.namespace("/x").emit("x", skip="a")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     Server(ping_intervall=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     await emit("x", to=3)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+room = server.namespace("/room")
+
+
+@room.on_error
+async def failed_in_the_room(ctx: Context, error: Exception) -> str:
+    return f"{ctx.event}: {error}"
 
 
 frames: list[TracedFrame] = []
