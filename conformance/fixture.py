@@ -22,6 +22,7 @@ PING_TIMEOUT = 0.2
 CONNECT_TIMEOUT = 1.0
 UPGRADE_TIMEOUT = 1.0
 MAX_PAYLOAD = 1_000_000
+MAX_ATTACHMENTS = 64  # more than the default, for a case that sends twelve
 SHUTDOWN_GRACE = 1.0
 
 CONTRACT = 1
@@ -42,6 +43,7 @@ def socketio_fixture() -> Server:
         connect_timeout=CONNECT_TIMEOUT,
         upgrade_timeout=UPGRADE_TIMEOUT,
         max_payload=MAX_PAYLOAD,
+        max_attachments=MAX_ATTACHMENTS,
         shutdown_grace=SHUTDOWN_GRACE,
         cors_allowed_origins="*",
         allow_request=_refuse_who_asks_for_it,

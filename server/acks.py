@@ -34,13 +34,15 @@ class AckTable:
     Args:
         limit: How many may be owed at once.
         debtor: Who owes them.
+        sid: The id of the socket, for messages.
     """
 
-    __slots__ = ("_debtor", "_limit", "_next", "_pending")
+    __slots__ = ("_debtor", "_limit", "_next", "_pending", "_sid")
 
-    def __init__(self, limit: int, debtor: Debtor) -> None:
+    def __init__(self, limit: int, debtor: Debtor, sid: str) -> None:
         self._limit = limit
         self._debtor = debtor
+        self._sid = sid
         self._next = 0
         self._pending: dict[int, Pending] = {}
 
@@ -56,7 +58,7 @@ class AckTable:
         if len(self._pending) >= self._limit:
             self._debtor.reached("max_pending_acks", "a client owes %d acknowledgements already", len(self._pending))
             raise TooManyAcks(
-                f"the client owes {len(self._pending)} acknowledgements, the most that max_pending_acks allows"
+                f"the client {self._sid} owes {len(self._pending)} acknowledgements, the most that max_pending_acks allows"
             )
 
     def register(self, pending: Pending) -> int:

@@ -15,6 +15,8 @@ from trio_socketio.protocol.errors import DecodeError
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.server import dispatch
+from trio_socketio.server.errors import ConnectionRefused
+from trio_socketio.server.handlers import Handler
 from trio_socketio.server.handshake import Handshake
 from trio_socketio.server.limits import Bucket
 from trio_socketio.server.socket import CLIENT_DISCONNECT, Socket
@@ -47,6 +49,7 @@ class Client:
         "_calls",
         "_connect_by",
         "_decoder",
+        "_departed",
         "_deserted",
         "_dismissed",
         "_ended",
@@ -70,6 +73,7 @@ class Client:
         self._decoder = socketio.Decoder(server.options.max_attachments, server.config.max_payload, server.options.json)
         self._deserted: tuple[str, ...] = ()
         # The server ended or refused these of late: what is still under way for them is no fault.
+        self._departed: tuple[str, ...] = ()  # the client left these of late: its handlers may still acknowledge
         self._dismissed = False  # whether the log knows that the application has disconnected it
         self._ended = False
         self._connect_by: float | None = now + server.options.connect_timeout
@@ -162,26 +166,10 @@ class Client:
                 return
         name, *arguments = data
         event = name if type(name) is str else str(name)
-        handlers = socket.routes.handlers
-        handler = handlers.find(event)
+        handler = self._handler(socket, event, len(arguments))
         if handler is None:
-            logger.debug("no handler for the event %.100r in %s", event, socket.namespace)
-            return
-        if handler is handlers.catch_all and len(event) > server.options.limits.name_length:
-            self.reached(
-                "name_length", "an event in %s whose name has %d characters was dropped", socket.namespace, len(event)
-            )
-            return
-        if not handler.least <= len(arguments) + 1 <= handler.most:
-            server.tally.refusals["wrong number of arguments"] += 1
-            self._notice(
-                logging.WARNING,
-                f"event {event} in {socket.namespace}",
-                "the event %.100r came with %d arguments, which %s does not take",
-                event,
-                len(arguments),
-                handler.name,
-            )
+            if begin is not None:  # it counts all the same, and who sends too many has to wait
+                socket.lane.submit(partial(dispatch.run_later, socket, begin, _nothing))
             return
         job = partial(dispatch.handle_event, socket, handler, event, arguments, ack_id)
         if begin is not None:
@@ -191,13 +179,41 @@ class Client:
         else:
             socket.lane.submit(job)
 
+    def _handler(self, socket: Socket, event: str, count: int) -> Handler | None:
+        """Return the handler of an event with so many arguments, or None if it is dropped."""
+        handlers = socket.routes.handlers
+        handler = handlers.find(event)
+        if handler is None:
+            logger.debug("no handler for the event %.100r in %s", event, socket.namespace)
+            return None
+        if handler is handlers.catch_all and len(event) > self.server.options.limits.name_length:
+            self.reached(
+                "name_length", "an event in %s whose name has %d characters was dropped", socket.namespace, len(event)
+            )
+            return None
+        if not handler.least <= count + 1 <= handler.most:
+            self.server.tally.refusals["wrong number of arguments"] += 1
+            self._notice(
+                logging.WARNING,
+                f"event {event} in {socket.namespace}",
+                "the event %.100r came with %d arguments, which %s does not take",
+                event,
+                count,
+                handler.name,
+            )
+            return None
+        return handler
+
     def _ack(self, packet: socketio.Packet) -> None:
-        socket = self._find(packet.namespace, "an acknowledgement")
-        if socket is None or packet.id is None:
-            return
-        if not socket.acks.resolve(packet.id, socket.sid, packet.data):
+        namespace = packet.namespace
+        socket = self.sockets.get(namespace)
+        if socket is None and namespace not in self._departed:
+            socket = self._find(namespace, "an acknowledgement")
+            if socket is None:
+                return
+        if socket is None or packet.id is None or not socket.acks.resolve(packet.id, socket.sid, packet.data):
             self.server.tally.unknown_acks += 1
-            logger.debug("an unknown ack id in %s", socket.namespace)
+            logger.debug("an unknown ack id in %s", namespace)
 
     def _refuse(self, packet: socketio.Packet) -> None:
         self._violation(f"a {packet.type.name} packet, which only a server sends")
@@ -275,7 +291,10 @@ class Client:
         """End every namespace and then the connection; everything that was sent before is delivered first."""
         for socket in list(self.sockets.values()):
             self._dismissed |= socket.stage is Stage.CONNECTED
-            socket.disconnect()
+            if socket.connecting:
+                socket.reject(ConnectionRefused())
+            else:
+                socket.disconnect()
         self.live.close(CloseReason.FORCED_CLOSE, "the application disconnected the client")
 
     # Changes.
@@ -292,8 +311,14 @@ class Client:
         if self.sockets.get(socket.namespace) is socket:
             del self.sockets[socket.namespace]
         if by_server:
-            most = self.server.options.limits.namespaces
-            self._deserted = (*self._deserted[1 - most :], socket.namespace) if most > 1 else (socket.namespace,)
+            self._deserted = self._with(self._deserted, socket.namespace)
+        else:
+            self._departed = self._with(self._departed, socket.namespace)
+
+    def _with(self, names: tuple[str, ...], name: str) -> tuple[str, ...]:
+        """Return names with another one at the end, and no more than a client may be in."""
+        names = (*(other for other in names if other != name), name)
+        return names[-self.server.options.limits.namespaces :]
 
     def closed(self, reason: CloseReason, detail: str, limit: str | None) -> bool:
         """The session has ended: every socket leaves, and says so in the log; return whether there was any to do so."""
@@ -385,6 +410,10 @@ class Client:
             yield
         finally:
             self._calls -= 1
+
+
+async def _nothing() -> None:
+    """What becomes of an event that nobody handles."""
 
 
 _RECEIVE: Final[dict[PacketType, Callable[[Client, socketio.Packet], None]]] = {

@@ -302,7 +302,19 @@ async def handle_event(
     try:
         socket.acknowledge(ack_id, result)
     except EncodeError as error:
-        await report(context, handler.name, error)
+        await _acknowledge_otherwise(context, socket, ack_id, await report(context, handler.name, error))
+
+
+async def _acknowledge_otherwise(context: Context, socket: "Socket", ack_id: int, result: JSON) -> None:
+    """Acknowledge with the error handler's result, since that of the handler has no form in JSON."""
+    if result is NO_ACK:
+        return
+    try:
+        socket.acknowledge(ack_id, result)
+    except EncodeError:
+        logger.exception(
+            "what the error handler returned for %r in %s cannot be sent", context.event, context.namespace
+        )
 
 
 async def handle_companion(context: Context, name: str, work: Awaitable[object]) -> None:
@@ -337,7 +349,7 @@ async def handle_connect(socket: "Socket", auth: JSON) -> None:
     with activate(context):
         for handler in handlers:
             refusal = await _refusal(handler, context, auth)
-            if refusal is not None:
+            if refusal is not None or socket.rejected or not socket.connecting:
                 break
     if refusal is None and socket.rejected:
         refusal = ConnectionRefused()

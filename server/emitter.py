@@ -1,22 +1,25 @@
 """``emit`` and its relatives: one implementation for contexts, servers and namespaces, which differ in their defaults only."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import trio
+from trio_socketio.engine.config import check_seconds
 from trio_socketio.engine.outbound import Outbound
 from trio_socketio.protocol import socketio
 from trio_socketio.protocol.errors import SocketIOError
-from trio_socketio.protocol.jsoncodec import JSONCodec
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.socketio import PacketType
 from trio_socketio.rooms import Audience, Default, address
 from trio_socketio.server.acks import Answer, Pending
 from trio_socketio.server.errors import AckTimeout, Disconnected, TooManyAcks
 from trio_socketio.server.handlers import Handler, Kind
+from trio_socketio.server.limits import check_attachments
 from trio_socketio.server.membership import Membership, Names
 
 if TYPE_CHECKING:
+    from trio_socketio.server.app import Options
     from trio_socketio.server.context import Context
     from trio_socketio.server.socket import Socket
 
@@ -101,7 +104,7 @@ class Emitter(Membership):
             and (socket := self._self()) is not None
         ):
             server = socket.server
-            outbound = _message(event, args, socket.namespace, server.options.json, True)  # noqa: FBT003  # by position it is faster
+            outbound = _message(event, args, socket.namespace, server.options, True)  # noqa: FBT003  # by position it is faster
             try:
                 await trio.lowlevel.checkpoint_if_cancelled()
             except RuntimeError:
@@ -227,15 +230,23 @@ class Emitter(Membership):
         Raises:
             AckTimeout: No acknowledgement in time.
             Disconnected: The client is not connected, or left before it acknowledged.
-            RuntimeError: No client is named and there is no current connection, or it is not accepted yet.
-            ValueError: ``to`` means several clients.
+            RuntimeError: No client is named and there is no current connection, or the client is not accepted yet.
+            TooManyAcks: The client owes ``max_pending_acks`` acknowledgements already; nothing is sent.
+            TypeError: The timeout is no number.
+            ValueError: ``to`` means several clients, or the timeout is negative.
         """
+        check_seconds("timeout", timeout, least=0, most=math.inf)
         audience, template = self._address_call(event, args, to, namespace)
         sockets = self._recipients(audience)
         if not sockets:
-            raise Disconnected(f"nobody to call: {to!r} is not connected to {audience.namespace!r}")
+            whom = "the current connection has left" if to is None else f"{to!r} is not connected to"
+            raise Disconnected(f"nobody to call: {whom} {audience.namespace!r}")
         if len(sockets) > 1:
             raise ValueError(f"call() asks exactly one client, and to={to!r} means {len(sockets)}; use call_all()")
+        if sockets[0].connecting:
+            raise RuntimeError(
+                "a connect handler cannot call() its own client: it is not accepted yet, and could not answer"
+            )
         return await _ask(sockets[0], event, template, timeout)
 
     async def call_all(
@@ -259,11 +270,12 @@ class Emitter(Membership):
             For each sid that was asked its answer, as `call` returns it, or the `AckTimeout`, `Disconnected` or
             `TooManyAcks` that stands for it.
         """
+        check_seconds("timeout", timeout, least=0, most=math.inf)
         here = self._here()
         audience = address(
             here=here, default=self._default, namespace=self._target(namespace), to=to, broadcast=to is None
         )
-        template = _template(event, args, audience.namespace, self.server.options.json)
+        template = _template(event, args, audience.namespace, self.server.options)
         answers: dict[str, JSON | SocketIOError] = {}
 
         async def ask(socket: "Socket") -> None:
@@ -274,6 +286,8 @@ class Emitter(Membership):
 
         async with trio.open_nursery() as nursery:
             for socket in self._recipients(audience):
+                if socket.connecting:  # it could not answer
+                    continue
                 answers[socket.sid] = None  # so that the answers come in the order of the clients
                 nursery.start_soon(ask, socket)
         return answers
@@ -318,7 +332,7 @@ class Emitter(Membership):
         sockets = self._recipients(audience)
         patient = patient and len(sockets) == 1
         if callback is None:
-            outbound = _message(event, args, audience.namespace, self.server.options.json, patient)
+            outbound = _message(event, args, audience.namespace, self.server.options, patient)
 
             def queue() -> Queued:
                 if volatile:
@@ -329,7 +343,7 @@ class Emitter(Membership):
 
             return queue
 
-        template = _template(event, args, audience.namespace, self.server.options.json)
+        template = _template(event, args, audience.namespace, self.server.options)
         handler = Handler.of(callback, Kind.CALLBACK)
         for socket in sockets:
             socket.acks.check()
@@ -369,14 +383,10 @@ class Emitter(Membership):
         here = self._here()
         target = self._target(namespace)
         if to is None and (here is None or self._default is Default.EVERYONE):
-            raise RuntimeError("call() asks exactly one client: outside a handler, name it with to=...")
+            where = "outside a handler" if here is None else "of a server or a namespace"
+            raise RuntimeError(f"call() {where} must name the one client that it asks, with to=...")
         audience = address(here=here, default=Default.SELF, namespace=target, to=to)
-        pending = self._pending(audience.namespace)
-        if pending is not None and audience.rooms == (pending.sid,):
-            raise RuntimeError(
-                "a connect handler cannot call() its own client: it is not accepted yet, and could not answer"
-            )
-        return audience, _template(event, args, audience.namespace, self.server.options.json)
+        return audience, _template(event, args, audience.namespace, self.server.options)
 
 
 class Callback(Pending):
@@ -406,7 +416,7 @@ def _message(
     event: str,
     args: tuple[JSON, ...],
     namespace: str,
-    json: JSONCodec,
+    options: "Options",
     patient: bool,  # noqa: FBT001  # by position it is faster
 ) -> Outbound:
     """Encode an event that nobody acknowledges."""
@@ -414,16 +424,21 @@ def _message(
         raise _no_name(event)
     if len(args) == 1 and isinstance(args[0], tuple):  # it stands for several arguments (D3)
         args = args[0]
-    return Outbound.message(socketio.encode_event(namespace, event, args, None, json), patient)
+    frames = socketio.encode_event(namespace, event, args, None, options.json)
+    if len(frames) > 1:
+        check_attachments(len(frames) - 1, options.max_attachments)
+    return Outbound.message(frames, patient)
 
 
-def _template(event: str, args: tuple[JSON, ...], namespace: str, json: JSONCodec) -> socketio.Template:
+def _template(event: str, args: tuple[JSON, ...], namespace: str, options: "Options") -> socketio.Template:
     """Encode an event of which each recipient acknowledges its own."""
     if not isinstance(event, str):
         raise _no_name(event)
     if len(args) == 1 and isinstance(args[0], tuple):
         args = args[0]
-    return socketio.Template.of(socketio.Packet(PacketType.EVENT, namespace, [event, *args]), json)
+    template = socketio.Template.of(socketio.Packet(PacketType.EVENT, namespace, [event, *args]), options.json)
+    check_attachments(len(template.attachments), options.max_attachments)
+    return template
 
 
 def _no_name(event: object) -> TypeError:

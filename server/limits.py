@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
-from trio_socketio.engine.config import check_count, check_seconds
+from trio_socketio.engine.config import check_count, check_flag, check_seconds
+from trio_socketio.protocol.errors import EncodeValueError
 from trio_socketio.server.net.head import MAX_HEAD
 
 PREFIX: Final = 8
@@ -16,6 +17,19 @@ PREFIX: Final = 8
 
 NOTHING: Final = 1e-6
 """A part of a token that is due to rounding: who sends at exactly the rate is not delayed."""
+
+
+def check_attachments(count: int, most: int) -> None:
+    """See whether a packet that is to be sent has no more attachments than clients should have to take.
+
+    Raises:
+        EncodeValueError: It has.
+    """
+    if count > most:
+        raise EncodeValueError(
+            f"the packet has {count} attachments, and max_attachments allows {most}: "
+            "current JavaScript clients close the connection when there are more than 10"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +50,8 @@ class Limits:
     body_timeout: float = 60.0
     """For a request's body: a megabyte over a bad mobile connection fits. Then status 408."""
     write_timeout: float = 60.0
-    """In which the client must have taken an answer, as nginx's ``send_timeout``; then the connection is cut."""
+    """In which the client must have taken an answer, as nginx's ``send_timeout``; then the connection is cut. And in which it
+    must take something while `emit` waits for space in its buffer; then it is disconnected."""
     keep_alive: float = 75.0
     """Between two requests of one connection; the default of nginx, and above the ping interval at which polling clients
     come back. Then the connection is closed."""
@@ -106,6 +121,7 @@ class RateLimit:
         if not 0 < rate < float("inf"):
             raise ValueError(f"events_per_second is {rate!r}; it must be above 0, and finite")
         check_count("burst", self.burst)
+        check_flag("close", self.close)
 
 
 class Bucket:

@@ -39,10 +39,12 @@ class Service:
     Args:
         server: The server.
         nursery: Owns every task of this service.
+        alone: Whether it serves one connection alone and ends with it, so that no other may rely on it.
     """
 
-    def __init__(self, server: "Server", nursery: trio.Nursery) -> None:
+    def __init__(self, server: "Server", nursery: trio.Nursery, *, alone: bool) -> None:
         self.server = server
+        self.alone = alone
         self.deadlines = Deadlines()
         self.sessions: dict[str, Live] = {}
         """The sessions that this service opened, by sid."""
@@ -201,14 +203,19 @@ class Service:
 
 
 @asynccontextmanager
-async def open_service(server: "Server") -> AsyncIterator[Service]:
-    """Run a service around a block that accepts connections; when the block ends, however it does, shut down gracefully."""
+async def open_service(server: "Server", *, alone: bool = False) -> AsyncIterator[Service]:
+    """Run a service around a block that accepts connections; when the block ends, however it does, shut down gracefully.
+
+    Args:
+        server: The server.
+        alone: Whether the block serves one connection alone.
+    """
     ended = trio.Event()
 
     async def run(task_status: trio.TaskStatus[Service]) -> None:
         with trio.CancelScope(shield=True), serving(server), ExitStack() as afterwards:
             async with trio.open_nursery() as nursery:
-                service = Service(server, nursery)
+                service = Service(server, nursery, alone=alone)
                 server.services.append(service)
                 try:
                     nursery.start_soon(service.deadlines.run)

@@ -24,7 +24,7 @@ from trio_socketio.server.context import current
 from trio_socketio.server.errors import ConnectionRefused, TooManyRooms
 from trio_socketio.server.handlers import Handler
 from trio_socketio.server.handshake import Handshake
-from trio_socketio.server.limits import Bucket
+from trio_socketio.server.limits import Bucket, check_attachments
 from trio_socketio.server.stage import Stage
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class Socket:
         self.data: dict[Any, Any] = {}
         self.stage = Stage.CONNECTING
         self.rejected = False
-        self.acks = AckTable(client.server.options.max_pending_acks, client)
+        self.acks = AckTable(client.server.options.max_pending_acks, client, sid)
         self._disconnected: trio.Event | None = None  # as long as nobody has asked for it
         self.lane = dispatch.Lane(self.live.service, client)
         self._held: list[Outbound] = []
@@ -190,7 +190,7 @@ class Socket:
         """Send a handler's return value as the acknowledgement (Socket.IO protocol, "ACK").
 
         Raises:
-            EncodeError: It holds something that has no form in JSON.
+            EncodeError: It holds something that has no form in JSON, or more than ``max_attachments`` attachments.
         """
         if result is None:
             arguments: tuple[JSON, ...] = ()
@@ -198,14 +198,17 @@ class Socket:
             arguments = result
         else:
             arguments = (result,)
-        outbound = Outbound.message(socketio.encode_ack(self.namespace, ack_id, arguments, self.server.options.json))
+        options = self.server.options
+        frames = socketio.encode_ack(self.namespace, ack_id, arguments, options.json)
+        if len(frames) > 1:
+            check_attachments(len(frames) - 1, options.max_attachments)
+        outbound = Outbound.message(frames)
         if self.stage is _CONNECTED:
             self.live.send(outbound)
 
     def run_callback(self, handler: Handler, emitter: "Context | None", sid: str, arguments: Sequence[JSON]) -> None:
-        """Run the callback of an emit in a task of its own, in the context of who emitted."""
-        answer = partial(dispatch.handle_answer, self, handler, emitter, sid, arguments)
-        self.live.service.start(dispatch.contain, answer)
+        """Run the callback of an emit in a task of its own, in the context of who emitted; it ends as handlers do."""
+        self.lane.submit_concurrent(partial(dispatch.handle_answer, self, handler, emitter, sid, arguments))
 
     def start_soon(self, emitter: "Context", work: Awaitable[object], name: str) -> bool:
         """Run something in a task that ends when this socket leaves; return whether it was started, which it is until then."""

@@ -174,13 +174,24 @@ async def test_E8_they_are_counted(autojump_clock, stage):
     assert stage.server.stats()["unknown_acks"] == before + 2
 
 
+async def test_E8_one_for_a_namespace_that_the_client_has_left_harms_nobody(autojump_clock, stage):
+    stage.server.namespace("/x")
+    a = await stage.join("/", "/x")
+    await stage.server.emit("question", namespace="/x", callback=lambda: None)
+    await a.leave("/x")
+    before = stage.server.stats()["unknown_acks"]
+    await a.acknowledge(0, namespace="/x")
+    assert stage.server.stats()["unknown_acks"] == before + 1
+    assert await stage.server.emit("alive") == 1
+
+
 async def test_E9_over_the_cap_of_pending_acks_emit_raises_and_sends_nothing(autojump_clock):
     server = Server(max_pending_acks=2)
     async with staged(server) as stage:
         a, b = await stage.join(), await stage.join()
         for _ in range(2):
             await server.emit("e", to=a.sid, callback=lambda: None)
-        with pytest.raises(TooManyAcks):
+        with pytest.raises(TooManyAcks, match=a.sid):
             await server.emit("over", callback=lambda: None)
         with pytest.raises(TooManyAcks):
             await server.call("over", to=a.sid)
@@ -222,6 +233,18 @@ async def test_E10_call_asks_exactly_one_connection(autojump_clock, stage):
     with pytest.raises(RuntimeError, match="to="):
         await stage.inside(a, lambda ctx: stage.server.call("e"))
     assert (a.events(), b.events()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"), [(None, TypeError), ("3", TypeError), (True, TypeError), (-1, ValueError), (float("nan"), ValueError)]
+)
+async def test_E10_a_timeout_is_a_number_of_seconds(autojump_clock, stage, timeout, error):
+    a = await stage.join()
+    with pytest.raises(error, match="timeout"):
+        await stage.server.call("e", to=a.sid, timeout=timeout)
+    with pytest.raises(error, match="timeout"):
+        await stage.server.call_all("e", timeout=timeout)
+    assert a.events() == []
 
 
 async def test_E11_a_call_to_nobody_fails_at_once(autojump_clock, stage):
@@ -299,7 +322,8 @@ async def test_E12_in_a_connect_handler_to_self_it_is_an_error(autojump_clock):
 
     @server.on("connect")
     async def connect(ctx):
-        for options in ({}, {"to": ctx.sid}):
+        await ctx.join_room("r")
+        for options in ({}, {"to": ctx.sid}, {"to": "r"}):
             try:
                 await ctx.call("e", **options)
             except RuntimeError as error:
@@ -308,8 +332,25 @@ async def test_E12_in_a_connect_handler_to_self_it_is_an_error(autojump_clock):
     async with staged(server) as stage:
         a = await stage.join()
         assert a.events() == []
-    assert len(raised) == 2
-    assert "not accepted yet" in raised[0]
+    assert len(raised) == 3
+    assert all("not accepted yet" in text for text in raised)
+
+
+async def test_E12_a_connect_handler_may_call_everybody_else(autojump_clock):
+    server = Server()
+    answers = []
+
+    @server.on("connect")
+    async def connect(ctx):
+        answers.append(await ctx.call_all("who comes?"))
+
+    async with staged(server) as stage:
+        a = await stage.join()
+        b = await stage.join()
+        assert (len(a.packets), b.packets) == (2, [])
+        await a.acknowledge(0, "nobody I know")
+        assert len(b.packets) == 1
+    assert answers == [{}, {a.sid: "nobody I know"}]
 
 
 async def test_E12_a_connect_handler_may_call_another_client(autojump_clock):

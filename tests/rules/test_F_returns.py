@@ -100,6 +100,11 @@ async def test_F7_a_value_without_a_form_in_json_is_the_handlers_fault(autojump_
     assert await stage.server.emit("alive") == 1
 
 
+async def test_F7_then_too_the_error_handler_acknowledges(autojump_clock, stage):
+    stage.server.on_error(lambda ctx, error: {"error": type(error).__name__})
+    assert await acked(stage, object()) == ['437[{"error":"EncodeTypeError"}]']
+
+
 async def test_F7_an_error_handlers_value_without_a_form_in_json_ends_nothing(autojump_clock, stage, caplog):
     stage.server.on_error(lambda ctx, error: object())
     assert await acked(stage, object()) == []

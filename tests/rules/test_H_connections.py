@@ -229,6 +229,54 @@ async def test_H6_disconnect_in_a_connect_handler_is_a_rejection(autojump_clock)
     assert left == []
 
 
+async def test_H6_what_comes_after_it_does_not_run(autojump_clock):
+    server = Server()
+    ran = []
+
+    @server.use
+    async def turn_away(ctx):
+        await ctx.disconnect()
+
+    server.use(lambda ctx: ran.append("middleware"))
+    server.on("connect", lambda ctx: ran.append("connect"))
+    async with staged(server) as stage:
+        a = await stage.join()
+        assert a.types() == [PacketType.CONNECT_ERROR]
+    assert ran == []
+
+
+async def test_H6_the_whole_connection_may_be_closed_after_the_answer(autojump_clock):
+    server = Server()
+
+    @server.on("connect")
+    async def connect(ctx):
+        await ctx.emit("held")
+        await ctx.disconnect(close=True)
+
+    async with staged(server) as stage:
+        a = await stage.join()
+        await a.closed.wait()
+        assert a.packets == [Packet(PacketType.CONNECT_ERROR, "/", {"message": "Connection rejected by server"})]
+
+
+@pytest.mark.parametrize("way", ["leave", "hang_up"])
+async def test_H1_a_client_that_leaves_meanwhile_gets_no_further(autojump_clock, way):
+    server = Server()
+    ran = []
+
+    @server.use
+    async def think(ctx):
+        await trio.sleep(1)
+
+    server.on("connect", lambda ctx: ran.append("connect"))
+    server.on("disconnect", lambda ctx: ran.append("disconnect"))
+    async with staged(server) as stage:
+        a = await stage.join()
+        await getattr(a, way)()
+        await trio.sleep(2)
+    assert ran == []
+
+
 async def leave_by_itself(stage, a):
     await a.leave()
 

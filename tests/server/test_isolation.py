@@ -159,6 +159,7 @@ async def test_a_result_without_a_form_in_json_is_an_error_of_the_handler(autoju
     async with serving(server) as peer:
         client = await peer.join()
         await client.emit("bad", id=1)
+        assert (await client.receive()).data == []
         assert await ask(client, "echo", 1) == [1]
     assert len(errors) == 1
 
@@ -445,6 +446,28 @@ async def test_call_in_a_handler_with_a_full_inbox_does_not_deadlock(autojump_cl
         await client.send(Packet(PacketType.ACK, "/", ["yes"], question.id))
         await wait_all_tasks_blocked()
     assert answers == ["yes"]
+
+
+async def test_a_callback_ends_with_the_grace_and_before_the_disconnect_handler(autojump_clock):
+    server = Server(disconnect_grace=3)
+    log = []
+
+    async def callback():
+        try:
+            await trio.sleep_forever()
+        finally:
+            log.append(("callback ended", trio.current_time()))
+
+    server.on("disconnect", lambda ctx: log.append(("disconnect", trio.current_time())))
+    async with serving(server) as peer:
+        client = await peer.join()
+        await server.emit("question", callback=callback)
+        question = await client.receive()
+        await client.send(Packet(PacketType.ACK, "/", [], question.id))
+        await wait_all_tasks_blocked()
+        await client.transport.hang_up()
+        await trio.sleep(10)
+    assert log == [("callback ended", 3), ("disconnect", 3)]
 
 
 async def test_call_ends_when_the_client_leaves(autojump_clock):

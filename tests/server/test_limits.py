@@ -12,7 +12,7 @@ from trio_socketio.protocol.socketio import Packet, PacketType
 from trio_socketio.server.client import NOTICES
 from trio_socketio.server.limits import Addresses, Bucket, holder_of
 
-from trio_socketio import Limits, RateLimit, Server, TooManyAcks, TooManyRooms
+from trio_socketio import HTTPResponse, Limits, RateLimit, Server, TooManyAcks, TooManyRooms
 
 SECRET = "s3cr3t"
 """What stands in every payload, and must not be in the log."""
@@ -101,6 +101,31 @@ async def test_a_packet_has_max_attachments_at_most(autojump_clock, caplog, tran
             await client.transport.send(f'45{count}-["echo","{SECRET}"]')
             await ends(client)
             check_reached(server, caplog, "max_attachments", reason="parse error")
+
+
+@pytest.mark.parametrize("options", [{}, {"callback": lambda: None}])
+async def test_a_packet_of_the_server_has_max_attachments_at_most(autojump_clock, options):
+    """For a client that relays what it gets would end the connections of all whose parser allows no more, JavaScript's."""
+    server = with_echo()
+    async with serving(server) as peer:
+        client = await peer.join()
+        assert await server.emit("parts", *[b"x"] * 10, **options) == 1
+        assert (await client.receive()).data == ["parts", *[b"x"] * 10]
+        with pytest.raises(ValueError, match="11 attachments"):
+            await server.emit("parts", *[b"x"] * 11, **options)
+        with pytest.raises(ValueError, match="11 attachments"):
+            await server.call("parts", *[b"x"] * 11, to=client.sids["/"])
+
+
+async def test_an_acknowledgement_has_max_attachments_at_most(autojump_clock, caplog):
+    server = with_echo()
+    server.on("parts", lambda ctx, count: (b"x",) * count)
+    async with serving(server) as peer:
+        client = await peer.join()
+        await client.emit("parts", 11, id=1)
+        await client.emit("parts", 10, id=2)
+        assert (await client.receive()).id == 2
+    assert "11 attachments" in caplog.text
 
 
 @pytest.mark.parametrize("size", [50, 51])
@@ -534,7 +559,8 @@ async def test_who_sends_at_the_rate_is_never_held_back(autojump_clock, caplog):
 
 
 @both_transports
-async def test_a_flood_over_the_rate_is_not_read(autojump_clock, caplog, transport):
+@pytest.mark.parametrize("event", ["echo", "an event that nobody handles"])
+async def test_a_flood_over_the_rate_is_not_read(autojump_clock, caplog, transport, event):
     server = with_echo(rate_limit=RateLimit(1), limits=Limits(waiting_events=5), disconnect_grace=0)
     sent = []
     async with serving(server) as peer, trio.open_nursery() as nursery:
@@ -542,7 +568,7 @@ async def test_a_flood_over_the_rate_is_not_read(autojump_clock, caplog, transpo
 
         async def flood():
             for number in range(1000):
-                await client.emit("echo", "x" * 10_000)
+                await client.emit(event, "x" * 10_000)
                 sent.append(number)
 
         if transport == "polling":
@@ -553,7 +579,7 @@ async def test_a_flood_over_the_rate_is_not_read(autojump_clock, caplog, transpo
             assert 10 < len(sent) < 20
         else:
             for _ in range(1000):
-                await client.emit("echo", "x" * 10_000)
+                await client.emit(event, "x" * 10_000)
             await wait_all_tasks_blocked()
             [socket] = server.find_adapter("/").sockets.values()
             assert 5 < socket.client.waiting < 50
@@ -994,6 +1020,27 @@ async def test_the_last_request_may_be_one_that_waits_or_one_beside_socketio(aut
 
 
 @both_ways
+async def test_the_last_answer_may_be_streamed(autojump_clock, sockets):
+    async def chunks():
+        yield b"in "
+        yield b"parts"
+
+    async def http(request):
+        return HTTPResponse(200, {}, chunks())
+
+    async with (
+        serving(Server(http=http, limits=Limits(requests_per_connection=2)), sockets=sockets) as peer,
+        peer.http() as connection,
+    ):
+        answers = [await connection.request("GET", "/") for _ in range(2)]
+        assert [(answer.text, answer.header("connection")) for answer in answers] == [
+            ("in parts", None),
+            ("in parts", "close"),
+        ]
+        assert await connection.stream.receive_some() == b""
+
+
+@both_ways
 async def test_a_websocket_may_follow_on_the_last_request(autojump_clock, sockets):
     server = with_echo(limits=Limits(requests_per_connection=1))
     async with serving(server, sockets=sockets) as peer:
@@ -1019,6 +1066,7 @@ async def test_a_websocket_may_follow_on_the_last_request(autojump_clock, socket
         (lambda: RateLimit(float("nan")), ValueError, "finite"),
         (lambda: RateLimit("1"), TypeError, "events_per_second"),
         (lambda: RateLimit(1, 0), ValueError, "burst is 0"),
+        (lambda: RateLimit(1, 1, "no"), TypeError, "close must be True or False, not 'no'"),
         (lambda: Server(limits={"rooms": 1}), TypeError, "limits are"),
         (lambda: Server(rate_limit=5), TypeError, "rate_limit is"),
     ],

@@ -9,6 +9,8 @@ from support.memory import serving
 from trio.testing import wait_all_tasks_blocked
 from trio_socketio.conformance.fixture import EngineFixture
 from trio_socketio.conformance.peer import Peer, Polling
+from trio_socketio.server.net.decisions import MAX_PIPELINED
+from trio_socketio.server.net.websocket import RECEIVE_SIZE
 
 from trio_socketio import Server
 
@@ -62,7 +64,7 @@ async def test_the_packets_of_an_answer_are_an_option(autojump_clock):
 
 
 async def test_a_message_with_many_attachments_is_split_between_answers(autojump_clock):
-    server = Server()
+    server = Server(max_attachments=40)
 
     @server.on("go")
     async def go(ctx):
@@ -150,6 +152,24 @@ async def test_an_answer_that_could_not_be_written_goes_with_the_next(autojump_c
         await ours.send_all(f"GET {session.target()} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
         assert await ours.receive_some() == b""
         assert [await session.poll(), await session.poll()] == [["4a", "4b"], ["4c"]]
+
+
+async def test_what_comes_ahead_of_a_pending_get_is_read_up_to_a_bound_however_many_were_answered(autojump_clock):
+    server = EngineFixture()
+    async with serving(server) as peer, trio.open_nursery() as nursery:
+        session = await peer.open_polling()
+        ours, theirs = trio.testing.memory_stream_pair()
+        nursery.start_soon(server.serve_stream, theirs)
+        get = f"GET {session.target()} HTTP/1.1\r\nhost: x\r\n\r\n".encode()
+        ahead = get * 40_000
+        await ours.send_all(ahead)
+        for number in range(20):
+            await session.send(f"4{number}")
+            await wait_all_tasks_blocked()
+        assert (await ours.receive_some()).count(b"HTTP/1.1 200 ") == 20
+        read = len(ahead) - len(await theirs.receive_some())
+        assert read <= 21 * len(get) + MAX_PIPELINED + RECEIVE_SIZE
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_ping_of_a_session_whose_get_was_aborted_is_not_lost(autojump_clock):

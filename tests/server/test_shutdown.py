@@ -178,7 +178,7 @@ async def test_a_polling_client_between_two_gets_is_told_by_the_next_one(autojum
         await trio.sleep(GRACE / 4)
         assert reasons == [REASON]
         response = await connection.request("GET", client.transport.target())
-        assert response.text == '42["last","words"]\x1e1'
+        assert response.text == '42["last","words"]'
         assert response.header("connection") == "close"
         with trio.fail_after(1):
             await running.finish()
@@ -638,6 +638,34 @@ async def test_serve_stream_tells_its_client_when_it_is_cancelled(autojump_clock
     await trio.sleep(1)
     assert reasons == [REASON]
     assert not server.sessions
+    assert not server.services
+
+
+async def test_the_end_of_one_serve_stream_concerns_no_other(autojump_clock, nursery):
+    server, reasons = recording()
+
+    async def open_one():
+        ours, theirs = memory_stream_pair()
+        nursery.start_soon(server.serve_stream, theirs)
+
+        async def dial():
+            return ours
+
+        return await Peer(dial, server.config.path, HOST).join()
+
+    first, second = await open_one(), await open_one()
+    await first.transport.hang_up()
+    await trio.sleep(10)
+    assert reasons == ["transport close"]
+    assert await server.emit("news") == 1
+    assert await second.event() == ["news"]
+    third = await open_one()
+    await second.transport.hang_up()
+    await trio.sleep(10)
+    assert await server.emit("news") == 1
+    assert await third.event() == ["news"]
+    await third.transport.hang_up()
+    await trio.sleep(10)
     assert not server.services
 
 
