@@ -2,12 +2,10 @@
 
 import errno
 import logging
-import os
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import trio
@@ -62,38 +60,68 @@ async def closing(listeners: Sequence[trio.abc.Listener[Any]]) -> AsyncIterator[
     try:
         yield
     finally:
-        for listener in listeners:
-            await trio.aclose_forcefully(listener)
+        with trio.CancelScope(shield=True):  # this waits for nothing; a Cancelled would replace what the block raised
+            for listener in listeners:
+                await trio.aclose_forcefully(listener)
 
 
 async def accept(service: "Service", listeners: Sequence[trio.abc.Listener[Any]], nursery: trio.Nursery) -> None:
-    """Accept connections for ever. Plain sockets are served by the poller, all others in a task of the nursery each."""
+    """Accept connections until the service ends. The poller serves plain sockets, a task of the nursery each of the others.
+
+    Raises:
+        ExceptionGroup: What accepting failed with.
+    """
     poller = service.poller
-
-    async def handle(stream: trio.abc.Stream) -> None:
-        address = address_of(stream)
-        if poller is not None and type(stream) is trio.SocketStream and stream.socket.fileno() >= 0:
-            _serve_plainly(service, poller, socket.socket(fileno=stream.socket.detach()), address)
-        else:
-            await serve_stream(service, stream, address)
-
-    plain = [each for each in listeners if poller is not None and type(each) is trio.SocketListener]
-    others = [each for each in listeners if each not in plain]
     async with trio.open_nursery() as accepting:
-        if poller is not None:
-            for listener in plain:
-                accepting.start_soon(_accept_plainly, service, poller, listener)
-        if others:
-            accepting.start_soon(partial(trio.serve_listeners, handle, others, handler_nursery=nursery))
+        for listener in listeners:
+            if poller is not None and type(listener) is trio.SocketListener:
+                accepting.start_soon(_accept_plainly, service, poller, listener, nursery)
+            else:
+                accepting.start_soon(_accept_streams, service, listener, nursery)
 
 
-async def _accept_plainly(service: "Service", poller: "Poller", listener: trio.SocketListener) -> None:
+async def _accept_streams(service: "Service", listener: trio.abc.Listener[Any], nursery: trio.Nursery) -> None:
+    """Accept the connections of any listener.
+
+    This is `trio.serve_listeners`, except that what a listener or a connection raises never gives way to a Cancelled while it
+    is closed.
+    """
+    async with closing([listener]):
+        while True:
+            try:
+                stream = await listener.accept()
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                _tell_full(error)
+                await trio.sleep(PAUSE)
+            else:
+                if nursery.cancel_scope.cancel_called:  # something has failed in it, and it takes nothing more
+                    await trio.aclose_forcefully(stream)
+                    return
+                nursery.start_soon(_serve, service, stream)
+
+
+async def _serve(service: "Service", stream: trio.abc.Stream) -> None:
+    address = address_of(stream)
+    poller = service.poller
+    if poller is not None and type(stream) is trio.SocketStream and stream.socket.fileno() >= 0:
+        _serve_plainly(service, poller, socket.socket(fileno=stream.socket.detach()), address)
+    else:
+        await serve_stream(service, stream, address)
+
+
+async def _accept_plainly(
+    service: "Service", poller: "Poller", listener: trio.SocketListener, nursery: trio.Nursery
+) -> None:
     """Accept the connections of one listening socket, without a task for each."""
-    async with listener:
+    async with closing([listener]):
         listening = socket.socket(fileno=listener.socket.fileno())  # which stays the listener's
         try:
             while listener.socket.fileno() >= 0:
                 await trio.lowlevel.wait_readable(listener.socket)
+                if nursery.cancel_scope.cancel_called:  # something has failed in it, and with it the poller ends
+                    return
                 if not _accept_some(service, poller, listening):
                     await trio.sleep(PAUSE)
         finally:
@@ -111,15 +139,17 @@ def _accept_some(service: "Service", poller: "Poller", listening: socket.socket)
             return True
         except OSError as error:
             if error.errno in FULL:
-                logger.error(  # noqa: TRY400  # where it happened is clear
-                    "no connection can be accepted: %s; the next attempt is in %g s", os.strerror(error.errno), PAUSE
-                )
+                _tell_full(error)
                 return False
             if error.errno not in BROKEN:
                 raise
             continue
         _serve_plainly(service, poller, taken, shown_address(peer), _OPTIONS if tcp else ())
     return True
+
+
+def _tell_full(error: OSError) -> None:
+    logger.error("no connection can be accepted: %s; the next attempt is in %g s", error.strerror, PAUSE)
 
 
 def _serve_plainly(
