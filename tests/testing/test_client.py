@@ -568,14 +568,14 @@ async def test_a_client_reaches_the_http_handler(autojump_clock):
 
 
 async def test_the_http_handler_is_reached_without_a_client(autojump_clock):
-    server = make_server(http=lambda asked: json_answer())
+    server = make_server(http=json_answer)
     assert (await request(server, "GET", "/metrics")).json() == {"connected": 0}
     async with open_test_client(server):
         assert (await request(server, "GET", "/metrics")).json() == {"connected": 0}
     assert not server.services
 
 
-async def json_answer():
+async def json_answer(asked):
     return HTTPResponse(200, {}, b'{"connected": 0}')
 
 

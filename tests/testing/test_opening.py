@@ -1,6 +1,8 @@
 """How test clients begin and end: who serves the server, what is refused, who waits for whom, and that nothing is left."""
 
+import signal
 import traceback
+from contextlib import suppress
 
 import pytest
 import trio
@@ -457,14 +459,55 @@ async def test_a_client_that_was_thrown_out_waits_as_well(autojump_clock):
 
 
 @both
-async def test_after_hanging_up_the_end_does_not_wait_for_a_ping(autojump_clock, transport):
-    server = make_server()
+@pytest.mark.parametrize("closed", [True, False])
+async def test_who_has_hung_up_says_nothing_more_and_the_end_waits_until_the_server_has_noticed(
+    autojump_clock, transport, closed
+):
+    server = make_server(ping_interval=40, ping_timeout=30)
     async with serve_in_memory(server):
         began = trio.current_time()
         async with open_test_client(server, transport=transport) as client:
             await client.hang_up()
-        assert trio.current_time() - began < 1
-        assert server.reasons == ["transport close"]
+            if closed:
+                await client.close()
+        reason, seconds = {"websocket": ("transport close", 0.5), "polling": ("ping timeout", 70.5)}[transport]
+        assert server.reasons == [reason]
+        assert trio.current_time() - began == pytest.approx(seconds)
+        assert server.sessions == {}
+
+
+async def test_what_waits_to_be_posted_is_not_posted_after_hanging_up(autojump_clock):
+    server = make_server()
+    got = []
+
+    @server.on("note")
+    async def note(ctx, *args):
+        got.append(args)
+
+    async with open_test_client(server, transport="polling") as client, trio.open_nursery() as nursery:
+
+        async def tell(number):
+            with suppress(ConnectionGone):
+                await client.emit("note", number)
+
+        for number in range(10):  # a session has one POST at a time: the others wait for the first
+            nursery.start_soon(tell, number)
+        for _ in range(3):
+            await trio.lowlevel.checkpoint()
+        await client.hang_up()
+    assert len(got) <= 1
+
+
+@both
+async def test_a_failure_after_hanging_up_says_nothing_either(autojump_clock, transport):
+    server = make_server()
+    async with serve_in_memory(server):
+        with pytest.raises(MishapError):
+            async with open_test_client(server, transport=transport) as client:
+                await client.hang_up()
+                raise MishapError
+        await trio.sleep(60)
+        assert server.reasons == ["transport close" if transport == "websocket" else "ping timeout"]
 
 
 # What the block raises.
@@ -512,6 +555,64 @@ async def test_two_exceptions_come_out_as_a_group(autojump_clock, monkeypatch):
         async with serve_in_memory(server):
             raise ValueError("of the test")
     assert sorted(map(str, caught.value.exceptions)) == ["of the server", "of the test"]
+
+
+class EndError(BaseException):
+    """Raised by a handler on purpose; no server survives it."""
+
+
+@both
+@pytest.mark.parametrize("served", [True, False])
+async def test_what_ends_the_server_comes_out_although_the_client_expects_the_end(autojump_clock, transport, served):
+    server = make_server()
+
+    @server.on("end")
+    async def end(ctx):
+        raise EndError
+
+    async def use():
+        async with open_test_client(server, transport=transport) as client:
+            with suppress(ConnectionGone):  # over polling, the answer to the POST does not come any more
+                await client.emit("end")
+            await client.wait_disconnected()
+
+    with pytest.RaisesGroup(EndError, flatten_subgroups=True):
+        if served:
+            async with serve_in_memory(server):
+                await use()
+        else:
+            await use()
+
+
+async def test_ctrl_c_in_a_handler_comes_out():
+    server = make_server()
+
+    @server.on("work")
+    async def work(ctx):
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.RaisesGroup(KeyboardInterrupt, flatten_subgroups=True):
+        async with open_test_client(server) as client:
+            await client.emit("work")
+            await client.wait_disconnected()
+
+
+@both
+async def test_after_a_failure_a_handler_has_half_of_the_time_of_a_shutdown(autojump_clock, transport):
+    server = make_server(shutdown_grace=8)
+
+    @server.on("stay")
+    async def stay(ctx):
+        await trio.sleep_forever()
+
+    began = trio.current_time()
+    with pytest.raises(MishapError):
+        async with open_test_client(server, transport=transport) as client:
+            await client.emit("stay")
+            await wait_all_tasks_blocked()
+            raise MishapError
+    assert trio.current_time() - began == pytest.approx(4.5)  # and half a second for the disconnect handler
+    assert len(server.reasons) == 1
 
 
 @both

@@ -89,9 +89,10 @@ def test_they_have_left():
 
 
 OTHERS = """
-from trio_socketio.testing import ConnectError, open_test_client
+from trio_socketio.testing import ClientFactory, ConnectError, open_test_client
 
-async def test_no_clock_is_needed(socketio_client):
+async def test_no_clock_is_needed(socketio_client: ClientFactory):
+    assert isinstance(socketio_client, ClientFactory)
     assert await (await socketio_client()).call("chat", "hello") == "delivered"
 
 async def test_what_is_refused_is_raised_in_the_test(socketio_client):
@@ -143,6 +144,26 @@ async def test_it(autojump_clock, socketio_client):
     assert done.tells("1 failed", "NotReceived: no event 'news' came within 1 s; no event is here"), done.output
     assert not done.tells("Cancelled"), done.output
     assert not done.tells("StillRunning"), done.output
+
+
+def test_a_handler_that_fails_the_test_fails_it_although_the_client_expects_the_end(run):
+    done = run("""
+@pytest.fixture
+def socketio_server():
+    server = Server()
+
+    @server.on("go")
+    async def go(ctx):
+        pytest.fail("this must not happen")
+
+    return server
+
+async def test_it(socketio_client):
+    client = await socketio_client()
+    await client.emit("go")
+    assert await client.wait_disconnected() == "transport close"
+""")
+    assert done.tells("1 failed", "Failed: this must not happen"), done.output
 
 
 def test_a_handler_that_never_ends_fails_the_test(run):

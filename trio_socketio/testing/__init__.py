@@ -13,6 +13,7 @@ What arrives at the server went through its own HTTP and WebSocket code; only th
 """
 
 from trio_socketio.testing.client import MemoryClient as MemoryClient
+from trio_socketio.testing.clients import ClientFactory as ClientFactory
 from trio_socketio.testing.errors import ConnectError as ConnectError
 from trio_socketio.testing.errors import ConnectionGone as ConnectionGone
 from trio_socketio.testing.errors import HandshakeRefused as HandshakeRefused

@@ -98,7 +98,7 @@ class MemoryClient(ClientSession):
     async def wait_disconnected(self, namespace: str | None = None, *, timeout: float = TIMEOUT) -> str:
         """Wait until the client is not in a namespace any more, and return why, in the words of JavaScript's client.
 
-        ``io server disconnect``, ``io client disconnect``, ``transport close`` or ``transport error``.
+        ``io server disconnect``, ``io client disconnect``, ``transport close``, ``transport error`` or ``parse error``.
 
         Raises:
             NotReceived: It is still in it after that time.
@@ -243,9 +243,13 @@ class MemoryClient(ClientSession):
     async def close(self) -> None:
         """Leave every namespace, close the connection, and wait until the server has finished with it.
 
+        A client that has hung up says nothing more, and waits until the server has noticed and finished with it.
+
         Raises:
             StillRunning: Handlers of the server go on for too long.
         """
+        heartbeat = self.handshake.ping_interval + self.handshake.ping_timeout
+        notice = heartbeat if self._transport.hung_up else 0.0
         farewell: list[Frame] = []
         for name in list(self.sids):
             farewell += frames_of(socketio.Packet(PacketType.DISCONNECT, name))
@@ -257,7 +261,7 @@ class MemoryClient(ClientSession):
             while self._gone is None:
                 await self._changed.wait()
         await self.hang_up()
-        await self._departure.wait()
+        await self._departure.wait(notice=notice)
 
     async def abandon(self) -> None:
         """End the connection at once, whatever this task is cancelled by, without waiting for the server to finish with it."""
@@ -269,9 +273,10 @@ class MemoryClient(ClientSession):
             await self.hang_up()
 
     async def hang_up(self) -> None:
-        """End the connection without a word, as when the network fails.
+        """End the connection without a word, as when the network fails; the client says nothing more.
 
-        The server notices at once over WebSocket, and over polling when a ping is not answered.
+        The server notices at once over WebSocket, and over polling when a ping is not answered: the end of the client's block
+        waits for that.
         """
         self._lose(TransportEnded("transport close", "the client hung up"))
         self._reading.cancel()

@@ -44,15 +44,18 @@ class Departure:
             return True
         return not self._client.waiting and self._lanes.isdisjoint(self._live.service.leaving)
 
-    async def wait(self) -> None:
+    async def wait(self, *, notice: float = 0.0) -> None:
         """Wait until the session is forgotten and the disconnect handlers have ended.
+
+        Args:
+            notice: Seconds in which the server notices that the client is gone, if nobody has told it.
 
         Raises:
             StillRunning: They go on for longer than they may.
         """
         grace = self._server.options.disconnect_grace
         # Handlers that run have the grace, the disconnect handler after them has it once more.
-        patience = PATIENCE if grace is None else 2 * grace + MARGIN
+        patience = notice + (PATIENCE if grace is None else 2 * grace + MARGIN)
         ends = TaskEnds()
         trio.lowlevel.add_instrument(ends)
         try:

@@ -35,7 +35,7 @@ async def open_test_client(
     service waits at the end until the other clients have gone.
 
     At the end the client leaves and the server finishes with it: its disconnect handlers have ended then. If the block raises
-    or is cancelled, the connection is cut at once.
+    or is cancelled, the connection is cut at once; who brought the service then shuts it down, which may take ``shutdown_grace``.
 
     Args:
         server: The server.

@@ -38,6 +38,8 @@ class Transport(Protocol):
 
     name: str
     """``websocket`` or ``polling``."""
+    hung_up: bool
+    """Whether `hang_up` was called: nothing is said any more."""
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send frames behind each other: all of them, or none if this is cancelled before it begins.
@@ -77,6 +79,7 @@ class WebSocketTransport:
         self._peer = peer
         self._websocket = websocket
         self._sending = trio.Lock()
+        self.hung_up = False
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Send one message for each frame."""
@@ -104,6 +107,7 @@ class WebSocketTransport:
 
     async def hang_up(self) -> None:
         """End the connection."""
+        self.hung_up = True
         await self._peer.hang_up()
 
 
@@ -125,12 +129,15 @@ class PollingTransport:
         self._headers = tuple(headers)
         self._waiting = first
         self._posting = trio.Lock()  # a session has one POST at a time
+        self.hung_up = False
 
     async def send(self, frames: Sequence[Frame]) -> None:
         """Post the frames in one body and wait for the answer."""
         body = engineio.SEPARATOR.join(map(_in_payload, frames)).encode()
         headers = [("content-type", "text/plain;charset=UTF-8"), *self._headers]
         async with self._posting:
+            if self.hung_up:
+                raise TransportEnded("transport close", "the client hung up")
             try:
                 response = await self._peer.request("POST", self._target, headers, body)
             except (PeerError, trio.ClosedResourceError) as error:
@@ -161,7 +168,8 @@ class PollingTransport:
         await self.send([CLOSE])
 
     async def hang_up(self) -> None:
-        """End the requests that are under way."""
+        """End the requests that are under way; no other follows."""
+        self.hung_up = True
         await self._peer.hang_up()
 
 
