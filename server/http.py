@@ -87,7 +87,11 @@ class StaticFiles:
             raise ValueError(f"there is no directory {str(self._root)!r} to serve files from")
 
     async def __call__(self, request: HTTPRequest) -> HTTPResponse:
-        """Answer with a file, 304 when the client has it, 404 when there is none, or 405 when it is not asked for."""
+        """Answer with a file, 304 when the client has it, 404 when there is none to be read, or 405 when it is not asked for.
+
+        Raises:
+            OSError: The file cannot be opened for another reason, as when the process has no descriptor left.
+        """
         if request.method not in ("GET", "HEAD"):
             await trio.lowlevel.checkpoint()
             return HTTPResponse(405, {"allow": "GET, HEAD"})
@@ -119,9 +123,15 @@ class StaticFiles:
         try:
             found = self._root.joinpath(*parts).resolve(strict=True)
             status = found.stat()
-        except OSError:
+        except (OSError, RuntimeError):  # the latter for a loop of symbolic links, before Python 3.13
             return None
-        return (found, status) if found.is_relative_to(self._root) and stat.S_ISREG(status.st_mode) else None
+        if not found.is_relative_to(self._root) or not stat.S_ISREG(status.st_mode):
+            return None
+        try:
+            found.open("rb").close()  # once the answer has begun, it would be too late to refuse
+        except (FileNotFoundError, PermissionError):
+            return None
+        return found, status
 
 
 def _content_type(path: Path) -> str:

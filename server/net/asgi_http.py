@@ -293,20 +293,17 @@ class Exchange:
         most = self._server.config.max_payload
         if announces_more(self._request, most):
             return TOO_LARGE
-        parts: list[bytes] = []
-        size = 0
+        body = bytearray()  # chunks may be tiny, and each would cost many times its size
         with trio.move_on_after(self._limits.body_timeout):
             while not self._complete:
                 message = await self._channel.receive()
                 if message["type"] == HUNG_UP:
                     raise Gone("the client hung up")
-                part = bytes(message.get("body") or b"")
+                body += message.get("body") or b""
                 self._complete = not message.get("more_body", False)
-                size += len(part)
-                if size > most:
+                if len(body) > most:
                     return TOO_LARGE
-                parts.append(part)
-            return b"".join(parts)
+            return bytes(body)
         log_fault(self._request.address, "its body did not come in time", "body_timeout", self._server)
         return LATE
 

@@ -33,10 +33,10 @@ from trio_socketio.engine.request import (
     reject,
 )
 from trio_socketio.server.net.decisions import (
-    announces_more,
     LINGER,
     LINGER_BYTES,
     MAX_PIPELINED,
+    announces_more,
     ask_http,
     chunks_of,
     conflicts,
@@ -48,6 +48,7 @@ from trio_socketio.server.net.decisions import (
     log_refusal,
     log_unavailable,
     log_unread,
+    next_chunk,
     polled,
     posted,
     refusal_answer,
@@ -66,6 +67,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("trio_socketio.http")
 
 TOO_LARGE: Final = Answer(413, b"", close=True)
+CLOSE: Final = ("connection", "close")
+NO_TUNNEL: Final = Answer(501, b"", close=True)
 _UNREAD: Final = (h11.SEND_BODY, h11.ERROR)
 """States of a client that has not been read to the end of its request."""
 _EMPTY_LINE: Final = re.compile(rb"\r?\n")
@@ -111,7 +114,6 @@ class Connection:
         self._http = self._read_from(initial)
         self._served = served
         self._last = False  # the connection ends with the answer to the latest request
-        self._pipelined = 0
         self._skipped = False  # an empty line before the next request
         self._unread = False  # when the latest answer was sent, there was input that nobody will read if it is the last
 
@@ -195,8 +197,7 @@ class Connection:
     # Sessions.
 
     async def _open(self, request: Request, transport: Transport, cors: Headers) -> AnyWebSocket | None:
-        with self._service.working():
-            refusal = await find_refusal(request, self._service, cors)
+        refusal = await self._ask(request, cors)
         if refusal is not None:
             log_unavailable(request, refusal)
             await self._refuse(refusal)
@@ -215,6 +216,33 @@ class Connection:
         cookie = self._server.config.cookie_header(live.sid)
         await self._answer_poll(request, live, (*cors, ("set-cookie", cookie)) if cookie else cors)
         return None
+
+    async def _ask(self, request: Request, cors: Headers) -> Reject | None:
+        """Return why no session can be opened for a request, or None.
+
+        Raises:
+            Gone: The client hung up before that was decided.
+        """
+        gone: Gone | None = None
+
+        async def listen() -> None:
+            nonlocal gone
+            try:
+                while True:
+                    await self._read_ahead()
+            except Gone as error:
+                gone = error
+
+        with self._service.working():
+            if self._server.options.allow_request is None:
+                return await find_refusal(request, self._service, cors)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                refusal = await find_refusal(request, self._service, cors)
+                nursery.cancel_scope.cancel()
+        if gone is not None:
+            raise gone
+        return refusal
 
     async def _upgrade(self, request: Request, live: Live, *, refused: bool) -> AnyWebSocket | None:
         if not await self._accept_websocket(request):
@@ -278,16 +306,23 @@ class Connection:
         try:
             with trio.CancelScope() as waiting:
                 live.wait_poll(waiting.cancel)
-                if self._pipelined > MAX_PIPELINED:
-                    await trio.sleep_forever()
-                data = await self._receive()
-                self._pipelined += len(data)
-                self._http.receive_data(data)
+                await self._read_ahead()
             gone = False
         finally:
             live.wait_poll(None)
             if gone:
                 live.session.poll_aborted()
+
+    async def _read_ahead(self) -> None:
+        """Take in, up to a bound, what the client sends while it waits for an answer.
+
+        Raises:
+            Gone: It hung up. Maybe it has ended only its half of the connection; but a client that has gone looks the same, and
+                the answer may be long in coming.
+        """
+        if len(self._http.trailing_data[0]) > MAX_PIPELINED:
+            await trio.sleep_forever()
+        self._http.receive_data(await self._receive())
 
     async def _post(self, request: Request, live: Live, cors: Headers) -> None:
         if conflicts(live.post()):
@@ -310,6 +345,9 @@ class Connection:
     # Anything else.
 
     async def _answer_http(self, request: Request) -> None:
+        if request.method == "CONNECT":  # a 2xx would begin a tunnel (RFC 9110, section 9.3.6)
+            await self._send(NO_TUNNEL)
+            return
         body = await self._receive_body(request)
         if body is None:
             most = self._server.config.max_payload
@@ -331,13 +369,11 @@ class Connection:
             raise Gone("its answer could not be sent to its end") from error
 
     async def _stream_body(self, status: int, headers: Headers, body: AsyncIterator[bytes], *, bodiless: bool) -> None:
-        await self._write(
-            self._http.send(
-                h11.Response(status_code=status, headers=[*headers, *self._server.date()], reason=reason(status))
-            )
-        )
-        if not bodiless:
-            async for chunk in chunks_of(body, self._service):
+        more = [*self._server.date(), *([CLOSE] if self._closes() else [])]
+        head = h11.Response(status_code=status, headers=[*headers, *more], reason=reason(status))
+        async with chunks_of(body, self._service) as chunks:
+            await self._write(self._http.send(head))
+            while not bodiless and (chunk := await next_chunk(chunks, self._service)) is not None:
                 await self._write(self._http.send(h11.Data(data=chunk)))
         await self._write(self._http.send(h11.EndOfMessage()))
 
@@ -389,7 +425,6 @@ class Connection:
                 event = self._next_of_head()
                 if isinstance(event, h11.Request):
                     _check_size(event, self._limits.head_bytes)
-                    self._pipelined = 0
                     return event
                 if isinstance(event, h11.ConnectionClosed) or event is h11.PAUSED:
                     return None
@@ -413,8 +448,7 @@ class Connection:
         most = self._server.config.max_payload
         if announces_more(request, most):
             return None
-        parts: list[bytes] = []
-        size = 0
+        body = bytearray()  # chunks may be tiny, and each would cost many times its size
         with trio.move_on_after(self._limits.body_timeout):
             while True:
                 try:
@@ -429,12 +463,11 @@ class Connection:
                         )
                     self._http.receive_data(await self._receive())
                 elif isinstance(event, h11.Data):
-                    size += len(event.data)
-                    if size > most:
+                    body += event.data
+                    if len(body) > most:
                         return None
-                    parts.append(bytes(event.data))
                 else:
-                    return b"".join(parts)
+                    return bytes(body)
         await self._refuse_syntax(408, "its body did not come in time", "body_timeout")
         raise Gone("the body did not come in time")
 
@@ -448,9 +481,8 @@ class Connection:
         return data
 
     async def _send(self, answer: Answer, *, bodiless: bool = False) -> None:
-        """Send a whole answer. A request whose body was not read to its end cannot be followed by another."""
-        close = answer.close or self._last or self._service.shutting_down or not self._drained()
-        headers = list(complete(answer, self._server.date(), close=close))
+        """Send a whole answer."""
+        headers = list(complete(answer, self._server.date(), close=answer.close or self._closes()))
         parts: Sequence[bytes | None] = (
             self._http.send(h11.Response(status_code=answer.status, headers=headers, reason=reason(answer.status))),
             None if bodiless or not answer.body else self._http.send(h11.Data(data=answer.body)),
@@ -470,6 +502,10 @@ class Connection:
                     dropped += len(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
                 logger.debug("connection over: it broke: %s", error)
+
+    def _closes(self) -> bool:
+        """Whether this answer is the last. A request whose body was not read to its end cannot be followed by another."""
+        return self._last or self._service.shutting_down or not self._drained()
 
     def _drained(self) -> bool:
         """Read what is left of a request that is answered without its body, as far as it is here already."""

@@ -108,7 +108,8 @@ class _Interest(Enum):
     READ = auto()
     WRITE = auto()
     NOTHING = auto()
-    """An epoll tells the end of the connection all the same."""
+    """An epoll tells all the same when the connection has ended or broken, but not when only the client has ended its half of it,
+    which is what closing a TCP socket does at first."""
 
 
 _INTERESTS: Final = {Phase.HELD: _Interest.NOTHING, Phase.WRITE: _Interest.WRITE}
@@ -305,9 +306,25 @@ class DirectConnection:
 
     async def _ask(self, request: Request, admission: Open) -> None:
         refusal = await find_refusal(request, self._service, admission.cors)
-        if self._phase is Phase.HELD:
+        if self._phase is Phase.HELD and not self._has_hung_up():
             self._open_unless(refusal, request, admission)
             self._serve()
+
+    def _has_hung_up(self) -> bool:
+        """Whether the client, which was not read for a while, has hung up without sending more; if so, end the connection.
+
+        Maybe it has ended only its half of the connection; as while a GET waits, that is the same.
+        """
+        try:
+            ended = not self._socket.recv(1, socket.MSG_PEEK)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self._end(f"the connection broke: {error}")
+            return True
+        if ended:
+            self._end("the client hung up")
+        return ended
 
     def _open_unless(self, refusal: Reject | None, request: Request, admission: Open) -> None:
         if refusal is not None:

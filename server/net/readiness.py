@@ -4,7 +4,7 @@ Both are descriptors that become readable themselves when something is to be sai
 its own kqueue takes another one for reading, on every system that has kqueues.
 
 Both are level-triggered: what is not read, or not all of it, is said again. They differ when a connection ends that is watched
-for nothing at that time: an epoll says so, a kqueue when something is watched again.
+for nothing at that time: an epoll says so once both halves have ended or it broke, a kqueue when something is watched again.
 """
 
 import select

@@ -39,26 +39,34 @@ async def serve_stream(
     """
     secure = isinstance(stream, trio.SSLStream)
     try:
-        if isinstance(stream, trio.SSLStream):
-            with trio.fail_after(TLS_TIMEOUT):
-                await stream.do_handshake()
-        await Connection(
-            stream, service, address, secure=secure, initial=initial, served=served, detaching=detaching
-        ).run()
-    except* (trio.BrokenResourceError, trio.TooSlowError) as errors:
-        logger.info("a connection from %s failed: %s", address, errors.exceptions)
-    except* Exception:  # also beside a Cancelled, which goes on its way
-        logger.exception("serving a connection failed: this is a bug of trio-socketio")
-    finally:
-        await _close(stream)
-
-
-async def _close(stream: trio.abc.Stream) -> None:
-    with trio.move_on_after(CLOSE_TIMEOUT):
         try:
-            await stream.aclose()
-        except trio.BrokenResourceError:
-            return
+            if isinstance(stream, trio.SSLStream):
+                with trio.fail_after(TLS_TIMEOUT):
+                    await stream.do_handshake()
+            await Connection(
+                stream, service, address, secure=secure, initial=initial, served=served, detaching=detaching
+            ).run()
+        except* (trio.BrokenResourceError, trio.TooSlowError) as errors:
+            logger.info("a connection from %s failed: %s", address, errors.exceptions)
+        except* Exception:  # also beside a Cancelled, which goes on its way
+            logger.exception("serving a connection failed: this is a bug of trio-socketio")
+    except BaseException:  # cancelled, or the end of more than this connection: nothing may take its place
+        with trio.CancelScope(shield=True) as at_once:
+            at_once.cancel()
+            await _close(stream, address)
+        raise
+    with trio.move_on_after(CLOSE_TIMEOUT):
+        await _close(stream, address)
+
+
+async def _close(stream: trio.abc.Stream, address: str) -> None:
+    """Close a connection, however well its own way to end works."""
+    try:
+        await stream.aclose()
+    except* trio.BrokenResourceError as errors:
+        logger.debug("connection over: it broke: %s", errors.exceptions)
+    except* Exception:
+        logger.exception("closing a connection from %s failed", address)
 
 
 def address_of(stream: trio.abc.Stream) -> str:

@@ -48,7 +48,8 @@ class StreamWebSocket(WebSocket):
                     await self._read(trailing)
                     if not self._closing and self._close_code is None:
                         nursery.cancel_scope.cancel()
-                    self._hurry()  # nothing more can be said, and what was may not be taken
+                    else:
+                        self._hurry()  # what is being written may never be taken
         finally:
             self._live.lost(self, CloseReason.TRANSPORT_CLOSE, "the WebSocket ended")
 

@@ -69,7 +69,8 @@ class TracedLive(Live):
     def take_payload(self) -> str | None:
         """Return the answer to the pending GET."""
         payload = super().take_payload()
-        self._polled = payload or ""
+        if payload is not None:  # otherwise another answer may be on its way
+            self._polled = payload
         return payload
 
     def poll_done(self, *, written: bool) -> None:

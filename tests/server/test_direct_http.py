@@ -518,6 +518,27 @@ async def test_a_client_that_hangs_up_while_allow_request_decides_opens_nothing(
         assert busy(server) == 0
 
 
+@pytest.mark.parametrize("target", [POLLING, WEBSOCKET])
+async def test_a_client_that_ends_its_half_while_allow_request_decides_opens_nothing(autojump_clock, target):
+    decide = trio.Event()
+
+    async def allow_request(request):
+        await decide.wait()
+
+    server = EngineFixture(allow_request=allow_request)
+    async with serving(server, sockets=True) as peer:
+        stream = await peer.dial()
+        await stream.send_all(get(target, UPGRADE if target is WEBSOCKET else ""))
+        await wait_all_tasks_blocked()
+        await stream.send_eof()  # as when a TCP socket is closed
+        await wait_all_tasks_blocked()
+        decide.set()
+        assert await read_to_end(stream) == b""
+        assert not server.sessions
+        assert not server.tally.closes
+        assert busy(server) == 0
+
+
 # In time.
 
 

@@ -1,11 +1,18 @@
 """HTTP beside Socket.IO: the ``http=`` handler, `StaticFiles`, and the limits of every connection."""
 
+import gc
 import logging
 import os
+import resource
+import tempfile
+import tracemalloc
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import trio
 from support.memory import serving
+from trio.testing import wait_all_tasks_blocked
 from trio_socketio.server.limits import Limits
 
 from trio_socketio import HTTPRequest, HTTPResponse, Server, StaticFiles
@@ -165,6 +172,33 @@ async def test_a_body_over_max_payload_is_refused(autojump_clock):
         chunked = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"3e8\r\n" + b"x" * 1000
         answer = await talk(peer, chunked + b"\r\n1\r\nx\r\n0\r\n\r\n")
         assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_body_in_tiny_chunks_costs_about_its_size(autojump_clock):
+    async with serving(Server()) as peer:
+        stream = await peer.dial()
+        await stream.send_all(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await wait_all_tasks_blocked()
+        tracemalloc.start()
+        try:
+            for _ in range(10):
+                await stream.send_all(b"2\r\nab\r\n" * 1000)
+                await wait_all_tasks_blocked()
+            cost, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert cost < 5 * 20_000
+
+
+async def test_connect_is_refused_before_the_handler_could_begin_a_tunnel(autojump_clock, caplog):
+    async def http(request):
+        return HTTPResponse.text("ok")
+
+    async with serving(Server(http=http)) as peer:
+        answer = await talk(peer, b"CONNECT /x HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 501 ")
+    assert answer.count(b"HTTP/1.1") == 1, "what follows may be meant for somebody else"
+    assert not caplog.records
 
 
 async def test_a_client_that_expects_100_continue_gets_it(autojump_clock):
@@ -382,8 +416,143 @@ async def test_static_files_never_leaves_its_directory(site, path, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+async def test_static_files_does_not_find_a_loop_of_links(site, caplog):
+    (site / "loop").symlink_to("loop")
+    async with serving(Server(http=StaticFiles(site))) as peer:
+        assert (await peer.request("GET", "/loop")).status == 404
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@contextmanager
+def unprivileged():
+    """Let nobody be root, who may read everything."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def mixed():
+    """A directory, unlike `site` in a place that everybody may enter, with a file that may be read and one that may not."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        root.chmod(0o755)
+        (root / "secret.txt").touch(mode=0)
+        (root / "public.txt").write_text("public")
+        yield root
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_static_files_does_not_find_what_it_may_not_read(mixed, caplog, method):
+    async with serving(Server(http=StaticFiles(mixed))) as peer:
+        with unprivileged():
+            assert (await peer.request(method, "/secret.txt")).status == 404
+            assert (await peer.request(method, "/public.txt")).status == 200
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_static_files_that_cannot_open_a_file_fails_before_it_answers(site, caplog):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with serving(Server(http=StaticFiles(site))) as peer, peer.http() as client:
+        await client.request("GET", "/app.js")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            response = await client.request("GET", "/app.js")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert response.status == 500
+    assert "Too many open files" in caplog.text
+
+
 def test_static_files_needs_a_directory(site):
     with pytest.raises(ValueError, match="there is no directory"):
         StaticFiles(site / "missing")
     with pytest.raises(ValueError, match="there is no directory"):
         StaticFiles(site / "app.js")
+
+
+# Streamed bodies whose answers break off.
+
+
+async def hang_up_early(peer, path="/"):
+    """Begin to read a streamed answer, and hang up."""
+    stream = await peer.dial()
+    await stream.send_all(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+    await stream.aclose()
+
+
+@pytest.mark.parametrize(("cleanup", "expected"), [(2, ["ending", "ended"]), (1000, ["ending"])])
+async def test_a_streamed_body_whose_client_is_gone_cleans_up_in_time(autojump_clock, caplog, cleanup, expected):
+    log = []
+
+    async def body():
+        try:
+            while True:
+                yield b"part"
+                await trio.sleep(1)
+        finally:
+            log.append("ending")
+            await trio.sleep(cleanup)
+            log.append("ended")
+
+    async def http(request):
+        return HTTPResponse(200, {}, body())
+
+    server = Server(http=http)
+    async with serving(server) as peer:
+        await hang_up_early(peer)
+        await trio.sleep(7)
+        assert server.services[0].exchanges == 0
+        assert log == expected
+    warnings = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [True for message in warnings if "cleaning up" in message] == [True] * (expected == ["ending"])
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_a_streamed_body_of_any_kind_is_closed_with_its_answer(autojump_clock, method):
+    send, receive = trio.open_memory_channel[bytes](1)
+
+    async def http(request):
+        return HTTPResponse(200, {}, receive)
+
+    async with serving(Server(http=http)) as peer:
+        stream = await peer.dial()
+        await stream.send_all(f"{method} / HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert (await stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+        if method == "GET":
+            await stream.aclose()
+        with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
+            while True:
+                await send.send(b"part")
+                await trio.sleep(1)
+
+
+async def test_a_streamed_body_that_fails_while_it_cleans_up_is_reported(autojump_clock, caplog):
+    async def body():
+        try:
+            while True:
+                yield b"part"
+                await trio.sleep(1)
+        finally:
+            raise ValueError("no pool")
+
+    async def http(request):
+        return HTTPResponse(200, {}, body())
+
+    async with serving(Server(http=http)) as peer:
+        await hang_up_early(peer)
+        await trio.sleep(2)
+    assert "the answer of the http handler to GET / failed" in caplog.text
+    assert "no pool" in caplog.text
+
+
+async def test_static_files_closes_a_file_whose_reader_is_gone(site):
+    (site / "large.bin").write_bytes(bytes(30_000_000))
+    async with serving(Server(http=StaticFiles(site)), sockets=True) as peer:
+        await hang_up_early(peer, "/large.bin")
+    gc.collect()  # which would warn of a file that was left to it

@@ -5,10 +5,10 @@ import json
 import pytest
 import trio
 from support.later import begin
-from support.memory import serving
+from support.memory import read_to_end, serving
 from trio.testing import wait_all_tasks_blocked
 from trio_socketio.conformance.fixture import EngineFixture
-from trio_socketio.conformance.peer import Closed, Peer, PeerError, Polling, Refused, WebSocketPeer
+from trio_socketio.conformance.peer import Closed, Peer, PeerError, Polling, Refused, WebSocketPeer, frame
 
 from trio_socketio import ConnectionRefused, Server
 
@@ -50,6 +50,15 @@ async def upgraded(peer: Peer) -> tuple[Polling, WebSocketPeer]:
     await websocket.send("5")
     await wait_all_tasks_blocked()
     return session, websocket
+
+
+def opening(peer: Peer, transport: str) -> bytes:
+    """The request that opens a session."""
+    lines = [f"GET {peer.target(transport=transport)} HTTP/1.1", "Host: x"]
+    if transport == "websocket":
+        key = "dGhlIHNhbXBsZSBub25jZQ=="
+        lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}"]
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 async def assert_gone(session: Polling) -> None:
@@ -545,6 +554,41 @@ async def test_a_get_and_a_post_at_once_are_the_regular_case(autojump_clock):
             assert waiting.pending
             await session.send(text)
             assert (await waiting.result()).text == text
+
+
+@pytest.mark.parametrize("transport", ["polling", "websocket"])
+async def test_a_client_that_ends_its_half_while_allow_request_decides_opens_nothing(autojump_clock, transport):
+    decide = trio.Event()
+
+    async def allow(request):
+        await decide.wait()
+
+    server = make_server(allow_request=allow)
+    async with serving(server) as peer:
+        stream = await peer.dial()
+        await stream.send_all(opening(peer, transport))
+        await wait_all_tasks_blocked()
+        await (stream.send_eof() if isinstance(stream, trio.SocketStream) else stream.send_stream.aclose())
+        await wait_all_tasks_blocked()
+        decide.set()
+        assert await read_to_end(stream) == b""
+        assert not server.sessions
+        assert not server.tally.closes
+
+
+async def test_frames_that_come_while_allow_request_decides_are_not_lost(autojump_clock):
+    async def allow(request):
+        await trio.sleep(1)
+
+    async with serving(make_server(allow_request=allow)) as peer:
+        stream = await peer.dial()
+        await stream.send_all(opening(peer, "websocket"))
+        await wait_all_tasks_blocked()
+        await stream.send_all(frame(1, b"40"))
+        received = b""
+        while b"40{" not in received:
+            received += await stream.receive_some()
+        assert received.startswith(b"HTTP/1.1 101 ")
 
 
 async def test_more_sessions_than_allowed_are_refused_as_unavailable(autojump_clock):

@@ -10,10 +10,12 @@ from functools import partial
 import pytest
 import trio
 import trustme
+from support.later import begin
 from support.memory import MemoryListener, socket_stream_pair
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import lockstep_stream_pair, memory_stream_pair, wait_all_tasks_blocked
 from trio_socketio.conformance.peer import Peer
 from trio_socketio.server.net.serving import TLS_TIMEOUT
+from trio_socketio.server.net.websocket import CLOSE_TIMEOUT
 
 from trio_socketio import Limits, Server
 
@@ -301,6 +303,77 @@ async def test_a_connection_that_was_passed_is_served():
             nursery.start_soon(server.serve_stream, theirs)
             async with reaching(given) as peer:
                 assert (await ask(await peer.join()))[0] == "local"
+
+
+# Streams that end badly.
+
+
+async def test_who_takes_nothing_of_a_session_that_has_ended_and_ends_its_half_is_let_go_in_time(
+    autojump_clock, nursery
+):
+    server = greeter()
+
+    @server.on("leave")
+    async def leave(ctx):
+        for _ in range(10):
+            ctx.emit_nowait("more", "x" * 100_000)
+        await ctx.disconnect(close=True)
+
+    ours, theirs = lockstep_stream_pair()
+
+    async def dial():
+        return ours
+
+    being_served = await begin(nursery, server.serve_stream, theirs)
+    client = await Peer(dial).join()
+    await client.emit("leave")
+    await wait_all_tasks_blocked()
+    assert being_served.pending
+    began = trio.current_time()
+    await ours.send_stream.aclose()
+    with trio.fail_after(60):
+        await being_served.result()
+    assert trio.current_time() - began == pytest.approx(CLOSE_TIMEOUT)
+
+
+async def test_a_stream_that_fails_to_close_ends_nobody_else(autojump_clock, caplog):
+    class Listener(MemoryListener):
+        async def accept(self):
+            stream = await super().accept()
+
+            def fail_once():
+                stream.receive_stream.close_hook = None
+                raise OSError("on purpose")
+
+            stream.receive_stream.close_hook = fail_once
+            return stream
+
+    memory = Listener(sockets=False)
+    async with served(greeter(), memory), reaching(memory.dial) as one, reaching(memory.dial) as other:
+        client = await one.join()
+        await other.join()
+        await other.hang_up()
+        await wait_all_tasks_blocked()
+        assert await ask(client)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "closing a connection from local failed"
+    ] * 2
+
+
+async def test_a_connection_that_is_cancelled_does_not_hide_why_the_server_ends(autojump_clock):
+    async def http(request):
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise SystemExit("on purpose")
+
+    ours, theirs = memory_stream_pair()
+    with pytest.RaisesGroup(pytest.RaisesExc(SystemExit, match="on purpose"), flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(greeter(http=http).serve_stream, theirs)
+            await ours.send_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()  # the handler is cancelled at the end of the grace period
 
 
 # TLS that goes wrong.

@@ -2,7 +2,7 @@
 
 from support.later import begin
 from support.memory import serving
-from trio.testing import wait_all_tasks_blocked
+from trio.testing import lockstep_stream_pair, wait_all_tasks_blocked
 from trio_socketio.server.net.live import Live
 
 from trio_socketio import Sender, Server, TracedFrame
@@ -108,6 +108,23 @@ async def test_a_polling_answer_that_could_not_be_written_is_told_once_it_was(au
         while not [f for f in frames if f.sender is S and f.frame.startswith("40")]:
             await session.poll()
     assert len([f for f in frames if f.sender is S and f.frame.startswith("40")]) == 1
+
+
+async def test_a_polling_answer_is_told_though_another_get_comes_while_it_is_written(autojump_clock, nursery):
+    frames = []
+    server = echoing(frames.append)
+    async with serving(server) as peer:
+        session = await peer.open_polling()
+        await session.send("40")
+        ours, theirs = lockstep_stream_pair()
+        nursery.start_soon(server.serve_stream, theirs)
+        await ours.send_all(f"GET {session.target()} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+        await wait_all_tasks_blocked()  # until somebody takes the answer
+        second = await begin(nursery, session.get)
+        assert (await ours.receive_some()).startswith(b"HTTP/1.1 200 ")
+        await session.send('42["message",1]')
+        await second.result()
+    assert [f.frame[:2] for f in frames if f.sender is S] == ["0{", "40", "42"]
 
 
 async def test_a_trace_that_fails_is_logged_and_ends_nothing(autojump_clock, caplog):
