@@ -8,11 +8,12 @@ import signal
 import ssl
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, TextIO
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import trio
 from trio_socketio.conformance import cases as _  # noqa: F401  # fills the register
@@ -41,6 +42,9 @@ EXIT_INTERRUPTED: Final = 130
 WIDTH: Final = 100
 """Columns when the output is no terminal."""
 
+_IN_PATH: Final = "/%:@!$&'()*+,;="
+"""What a path may have unescaped besides letters and digits (RFC 3986, section 3.3), and the escapes themselves."""
+
 _SCHEMES: Final = {"http": False, "ws": False, "https": True, "wss": True}
 
 
@@ -68,23 +72,31 @@ class Address:
         Raises:
             UsageError: It is no URL of a server.
         """
-        parts = urlsplit(url if "://" in url else f"http://{url}")
+        try:
+            parts = urlsplit(url if "://" in url else f"http://{url}")
+        except ValueError as error:
+            raise UsageError(f"{url!r} is no address of a server: {error}") from None
         if parts.scheme not in _SCHEMES or not parts.hostname:
             raise UsageError(f"{url!r} is no address of a server; one looks like http://127.0.0.1:3000")
+        if not _is_name(parts.hostname):
+            raise UsageError(f"{parts.hostname!r} is no name of a host")
         secure = _SCHEMES[parts.scheme]
         try:
-            port = parts.port or (443 if secure else 80)
+            port = parts.port
         except ValueError:
-            raise UsageError(f"the port in {url!r} is no number from 0 to 65535") from None
+            port = 0
+        if port == 0:
+            raise UsageError(f"the port in {url!r} is no number from 1 to 65535")
         place = path or (parts.path if parts.path not in ("", "/") else "/socket.io/")
         if not place.startswith("/"):
             raise UsageError(f"the path {place!r} does not begin with a slash")
-        return cls(parts.hostname, port, secure, place if place.endswith("/") else place + "/")
+        place = quote(place if place.endswith("/") else place + "/", _IN_PATH)
+        return cls(parts.hostname, port or (443 if secure else 80), secure, place)
 
     @property
     def authority(self) -> str:
         """Host and port, as in the Host header."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = f"[{self.host}]" if ":" in self.host else self.host.encode("idna").decode()
         return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
 
     @property
@@ -92,22 +104,44 @@ class Address:
         """The whole address."""
         return f"{'https' if self.secure else 'http'}://{self.authority}{self.path}"
 
-    def dial(self) -> Dial:
-        """Return a function that opens a connection."""
+    def dial(self, timeout: float) -> Dial:
+        """Return a function that opens a connection, TLS included; it raises OSError, with a sentence, if that is impossible.
 
-        async def plain() -> trio.abc.Stream:
-            return await trio.open_tcp_stream(self.host, self.port)
+        Args:
+            timeout: Seconds that it may take.
+        """
+        context = ssl.create_default_context() if self.secure else None
 
-        context = ssl.create_default_context()
+        async def connect() -> trio.abc.Stream:
+            with trio.move_on_after(timeout):
+                try:
+                    return await self._connect(context)
+                except trio.BrokenResourceError as error:
+                    raise OSError(f"it does not speak TLS that can be trusted: {error.__cause__ or error}") from error
+            raise OSError(f"it did not answer within {timeout:g} s")
 
-        async def secure() -> trio.abc.Stream:
-            stream = await trio.open_ssl_over_tcp_stream(
-                self.host, self.port, ssl_context=context, https_compatible=True
-            )
-            await stream.do_handshake()
+        return connect
+
+    async def _connect(self, context: ssl.SSLContext | None) -> trio.abc.Stream:
+        stream = await trio.open_tcp_stream(self.host, self.port)
+        if context is None:
             return stream
+        secured = trio.SSLStream(stream, context, server_hostname=self.host, https_compatible=True)
+        try:
+            await secured.do_handshake()
+        except BaseException:
+            with trio.CancelScope(shield=True):  # a Cancelled would take the place of what is being raised
+                await trio.aclose_forcefully(stream)
+            raise
+        return secured
 
-        return secure if self.secure else plain
+
+def _is_name(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -164,7 +198,11 @@ def judge(options: argparse.Namespace) -> int:
     """Carry the command out; return the exit status.
 
     0: every MUST and SHOULD holds, or with ``--expect`` the failures are the expected ones. 1: not so. 2: the server cannot
-    be reached or used, or the arguments cannot.
+    be reached or used, at the end of the run or before, or the arguments cannot. 130: Ctrl-C ended the run.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came before the first case, perhaps in groups of exceptions.
+        OSError: Standard output takes nothing.
     """
     try:
         return _judge(options)
@@ -183,20 +221,43 @@ def _judge(options: argparse.Namespace) -> int:
         raise UsageError("name the address of a server, such as http://127.0.0.1:3000 (or --list)")
     address = Address.parse(options.url, options.path or ("/engine.io/" if options.engine_only else None))
     expected = _expectations(options.expect)
-    for file in (options.json, options.junit, options.html):
-        if file is not None and not file.absolute().parent.is_dir():
-            raise UsageError(f"{file} cannot be written: there is no folder {file.absolute().parent}")
+    _check_reports([file for file in (options.json, options.junit, options.html) if file is not None])
     verdict = trio.run(partial(_run, address, cases, options, color=color))
     compared = None if expected is None else deviations(verdict, expected)
     written = _write(verdict, options)
     width = shutil.get_terminal_size((WIDTH, 24)).columns
-    print(render_text(verdict, color=color, width=width, deviations=compared), end="")
+    _say(render_text(verdict, color=color, width=width, deviations=compared))
     return _status(verdict, compared) if written else EXIT_UNUSABLE
+
+
+def _check_reports(files: Sequence[Path]) -> None:
+    """See that the reports can be written, before the cases run.
+
+    Raises:
+        UsageError: One cannot.
+    """
+    for file in files:
+        if not file.absolute().parent.is_dir():
+            raise UsageError(f"{file} cannot be written: there is no folder {file.absolute().parent}")
+        if file.is_dir():
+            raise UsageError(f"{file} cannot be written: it is a folder")
+    if len({file.resolve() for file in files}) < len(files):
+        raise UsageError("two reports are to be written to the same file")
+
+
+def _say(text: str) -> None:
+    """Write to standard output; whoever read it may have seen enough, and the reports are to be complete nevertheless."""
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that no later flush fails again
 
 
 def _status(verdict: Verdict, compared: Deviations | None) -> int:
     if not verdict.complete:
         return EXIT_INTERRUPTED
+    if not verdict.reachable:
+        return EXIT_UNUSABLE
     well = verdict.conforms if compared is None else compared.none
     return EXIT_CONFORMS if well else EXIT_DEVIATES
 
@@ -223,7 +284,7 @@ def _expectations(file: Path | None) -> list[str] | None:
     if file is None:
         return None
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
     return read_expectations(lines, REGISTER, str(file))
@@ -232,11 +293,15 @@ def _expectations(file: Path | None) -> list[str] | None:
 async def _run(address: Address, cases: Sequence[Case], options: argparse.Namespace, *, color: bool) -> Verdict:
     try:
         target = await probe(
-            address.dial(), address.path, address.authority, engine_only=options.engine_only, timeout=options.timeout
+            address.dial(options.timeout),
+            address.path,
+            address.authority,
+            engine_only=options.engine_only,
+            timeout=options.timeout,
         )
     except Unusable as error:
         raise Unusable(f"{address.url} cannot be judged: {error}") from error
-    print(render_head(address.url, target, color=color), flush=True)
+    _say(render_head(address.url, target, color=color) + "\n")
     progress = Progress(sys.stderr, len(cases), live=sys.stderr.isatty())
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
@@ -273,12 +338,14 @@ def _write(verdict: Verdict, options: argparse.Namespace) -> bool:
             unfinished.write_text(render(verdict), encoding="utf-8")
             unfinished.replace(file)
         except OSError as error:
+            with suppress(OSError):
+                unfinished.unlink(missing_ok=True)
             print(f"{file} cannot be written: {error.strerror or error}", file=sys.stderr)
             written = False
     return written
 
 
 def _wants_color(choice: str, stream: TextIO) -> bool:
-    if choice == "auto":
-        return stream.isatty() and "NO_COLOR" not in os.environ
+    if choice == "auto":  # https://no-color.org
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return choice == "always"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TypeVarTuple
+from typing import Final, TypeVarTuple
 
 import trio
 from trio_socketio.conformance.case import Need
@@ -18,6 +18,9 @@ from trio_socketio.protocol.socketio import PacketType
 
 ECHOES = 3
 """Messages that must have come back before a server is taken to have no acknowledgement for an event."""
+
+ANSWERS: Final = 6
+"""Answers that one question takes at most: a handshake, a CONNECT, and what follows. Each may take as long as the timeout."""
 
 Ts = TypeVarTuple("Ts")
 
@@ -109,10 +112,15 @@ def _seconds(milliseconds: JSON, otherwise: float) -> float:
 
 
 async def _anywhere(target: Target, question: "Callable[[Target, str, *Ts], Awaitable[JSON]]", *args: *Ts) -> JSON:
-    """Ask something over each transport that is offered, until there is an answer; a broken one must not hide what is there."""
+    """Ask something over each transport that is offered, until there is an answer; a broken one must not hide what is there.
+
+    A server that goes on talking gives no answer either, so a question has a limit as a whole.
+    """
     for transport, need in (("websocket", Need.WEBSOCKET), ("polling", Need.POLLING)):
         if need not in target.lacks:
-            answer = await question(target, transport, *args)
+            answer: JSON = None
+            with trio.move_on_after(ANSWERS * target.timeout):
+                answer = await question(target, transport, *args)
             if answer:
                 return answer
     return None

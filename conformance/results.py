@@ -68,6 +68,8 @@ class Verdict:
     seconds: float
     complete: bool = True
     """Whether every case was run; not if the run was interrupted."""
+    reachable: bool = True
+    """Whether the server could still be reached at the end; if not, many cases may have failed because of that alone."""
 
     def tally(self, *, area: Area | None = None, level: Level | None = None) -> Tally:
         """Count the results, of one area or level only if that is given."""

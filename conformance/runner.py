@@ -175,7 +175,21 @@ async def run(
             keep(await _run_again(target, result, punctuality))
         nursery.cancel_scope.cancel()
     ordered = tuple(results[case.id] for case in cases if case.id in results)
-    return Verdict(server, target, ordered, time.perf_counter() - began, complete=len(ordered) == len(cases))
+    complete = len(ordered) == len(cases)
+    reachable = not complete or await _is_reachable(target)  # who interrupts a run may have ended the server, too
+    return Verdict(server, target, ordered, time.perf_counter() - began, complete=complete, reachable=reachable)
+
+
+async def _is_reachable(target: Target) -> bool:
+    """Whether the server answers; a connection alone may be taken by the system while the server dies."""
+    peer = target.peer()
+    try:
+        await peer.request("GET", peer.target(transport="none"))
+    except PeerError:
+        return False
+    finally:
+        await peer.hang_up()
+    return True
 
 
 async def _cancel_when(event: trio.Event, scope: trio.CancelScope) -> None:
@@ -217,8 +231,7 @@ async def run_case(target: Target, case: Case, *, reruns: int = 0) -> Result:
     except* Exception as group:  # noqa: BLE001  # whatever a case raises is what came of it
         outcome, got, expected = _judged(group)
     finally:
-        with trio.CancelScope(shield=True):
-            await peer.hang_up()
+        await peer.hang_up()
     seconds = time.perf_counter() - began
     transcript = peer.transcript
     return Result(case, outcome, seconds, got, expected, transcript.entries, transcript.left_out, reruns)

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, Literal, NoReturn, overload
 
@@ -173,8 +173,8 @@ class Trial:
         if greeting is None:
             return
         await session.send(greeting)
-        while not str(await self.next(session)).startswith(greeting):  # a client sends no event before it is connected
-            pass
+        # A client sends no event before it is connected.
+        await self._pass_over(session, lambda frame: str(frame).startswith(greeting))
         await self.echo(session, "ready", pass_over=True)
 
     async def next(self, session: Session) -> str | bytes:
@@ -203,14 +203,21 @@ class Trial:
     async def hear(self, session: Session, content: str | bytes, *, pass_over: bool = False) -> None:
         """Fail unless a message that was sent comes back next."""
         expected = self.dialect.back(content)
-        while pass_over:
-            if self.dialect.same(await self.next(session), expected[0]):
-                expected = expected[1:]
-                break
+        if pass_over:
+            await self._pass_over(session, lambda frame: self.dialect.same(frame, expected[0]))
+            expected = expected[1:]
         for frame in expected:
             came = await self.next(session)
             if not self.dialect.same(came, frame):
                 raise Failure(f"the next frame is {_shown(came)}", f"the next frame is {_shown(frame)}")
+
+    async def _pass_over(self, session: Session, is_awaited: Callable[[str | bytes], bool]) -> None:
+        """Read up to the frame that is awaited. What else comes takes from the time for it: a server may have much to say."""
+        with trio.move_on_after(session.patience):
+            while not is_awaited(await self.next(session)):
+                pass
+            return
+        raise Silence(f"other frames came, and no answer within {session.patience:g} s")
 
     async def also_join(self, client: SocketIOPeer, namespace: str, auth: JSON = None) -> None:
         """Join one more namespace on a connection, and pass over what the server says by way of welcome."""

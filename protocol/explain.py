@@ -5,7 +5,7 @@ frame is one empty span. A frame that the decoders of this folder refuse is expl
 the last span is then the fault, takes in the rest, and says what is wrong and what is usual. If nothing is left there,
 because the frame ends too early, the last span before that place is the fault. A frame has a fault exactly if
 `engineio.decode_packet`, `engineio.Handshake.from_json` for an open packet, or `socketio.Decoder` for a message refuses it.
-Attachments that have not come are no fault.
+Attachments that have not come are no fault, nor are more of them than a server allows: its limits are no rules of the protocol.
 
 `explain` takes what a WebSocket message carries, `explain_payload` the body of a polling request or answer,
 `explain_target` the URL of a request, and `explain_websocket` the bytes of WebSocket frames. Where one frame belongs to
@@ -117,7 +117,7 @@ class Conversation:
     def __init__(self, *, revision: int = 4) -> None:
         _check_revision(revision)
         self._revision = revision
-        self._decoder = socketio.Decoder()
+        self._decoder = _unlimited_decoder()
         self._announced = 0
         self._arrived = 0
         self._informed = False
@@ -133,6 +133,8 @@ class Conversation:
         _check_text_or_bytes(frame)
         if isinstance(frame, bytes):
             return self._explain_binary(frame)
+        if explain_payloads.is_base64(frame):
+            return self._explain_base64(frame)
         fault = self._hear(frame)
         return assemble(frame, explain_engineio.pieces(frame, self._revision), fault)
 
@@ -181,16 +183,14 @@ class Conversation:
             packet = payload[part.start : part.end]
             if len(spans) < MAX_SPANS:
                 spans.extend(part.head)
-                if continue_with(spans, self._explain_packet(packet), payload):
+                if continue_with(spans, self.explain(packet), payload):
                     return spans
             elif fault := self._hear_packet(packet):
                 return finish(spans, payload, replace(fault, position=part.start + fault.position))
         return finish(spans, payload, None)
 
-    def _explain_packet(self, packet: str) -> list[Span]:
-        """Explain one packet of a text payload."""
-        if not explain_payloads.is_base64(packet):
-            return self.explain(packet)
+    def _explain_base64(self, packet: str) -> list[Span]:
+        """Explain a binary message that is text, in a payload or in a text frame."""
         fault: Fault | None
         data = explain_payloads.decode_base64(packet, self._revision)
         if isinstance(data, Fault):
@@ -263,7 +263,8 @@ class Conversation:
             self._forget()
             if interrupts:
                 return explain_socketio.interruption(error)
-            return explain_socketio.fault_of(message, error)
+            if self._revision == 4 or not explain_socketio.is_refusal_of_2(message):
+                return explain_socketio.fault_of(message, error, self._revision)
         self._informed = True
         self._arrived = 0
         self._announced = explain_socketio.attachments_of(message)
@@ -282,8 +283,12 @@ class Conversation:
 
     def _forget(self) -> None:
         """Begin in the middle again: after a fault nobody knows what the peer thinks that it has announced."""
-        self._decoder = socketio.Decoder()
+        self._decoder = _unlimited_decoder()
         self._informed = False
+
+
+def _unlimited_decoder() -> socketio.Decoder:
+    return socketio.Decoder(socketio.MAX_ACK_ID, socketio.MAX_ACK_ID)  # more than a packet can announce
 
 
 def _check_text_or_bytes(frame: object) -> None:

@@ -42,11 +42,11 @@ def spans(target: str, revision: int) -> list[Span]:
     if match is None or not target:  # everything but the empty text matches
         return [Span(target, Layer.HTTP, "path", f"The URL is empty: {_UNSUPPORTED}", _SYNTAX, fault=True)]
     found = [*_before_query(match)]
+    blamed = max(len(found) - 1, 0)  # what stands before the query, or the ? or the fragment if nothing does
     fields = match["query"].split("&", MAX_SPANS) if match["query"] else []
     first = dict(map(_field, reversed(fields)))
     if match["mark"]:
         found.append(Span("?", Layer.HTTP, "separator", "?: the query follows", _SYNTAX))
-    blamed = max(len(found) - 1, 0)  # what stands before the query, or the fragment if that is all
     query = _Query(revision, first.get("sid", ""), first.get("transport", ""))
     for index, text in enumerate(fields):
         if index:

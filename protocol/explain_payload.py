@@ -122,12 +122,12 @@ def _fault(position: int, message: str) -> Fault:
 
 
 def is_base64(packet: str) -> bool:
-    """Whether a packet of a payload stands for bytes."""
+    """Whether a packet that is text stands for bytes."""
     return packet.startswith(engineio.BINARY_PREFIX)
 
 
 def decode_base64(packet: str, revision: int) -> bytes | Fault:
-    """Return the bytes of a binary message in a payload, or what is wrong with it."""
+    """Return the bytes of a binary message in base64, or what is wrong with it."""
     where = POLLING if revision == 4 else PAYLOAD_OF_3
     prefix = 1
     if revision == 3:
@@ -137,14 +137,14 @@ def decode_base64(packet: str, revision: int) -> bytes | Fault:
                 1, Layer.ENGINEIO, "packet type", "A binary packet is a message: usual is b4 and base64", where
             )
     try:
-        data = engineio.decode_payload(engineio.BINARY_PREFIX + packet[prefix:])[0].data
+        data = engineio.decode_packet(engineio.BINARY_PREFIX + packet[prefix:]).data
     except DecodeError as error:
         return Fault(prefix, Layer.ENGINEIO, "base64", f"{error.message}; usual is {packet[:prefix]}AQIDBA==", where)
     return data if isinstance(data, bytes) else b""
 
 
 def base64_pieces(packet: str, named: tuple[str, str], revision: int) -> Iterator[Piece]:
-    """Yield the pieces of a binary message in a payload.
+    """Yield the pieces of a binary message in base64.
 
     Args:
         packet: It, with its prefix.

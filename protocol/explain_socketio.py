@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from trio_socketio.protocol import explain_json
+from trio_socketio.protocol import explain_json, jsontext
 from trio_socketio.protocol.errors import DecodeError
 from trio_socketio.protocol.explain_spans import Fault, Layer, Piece, counted, shown
 from trio_socketio.protocol.socketio import PacketType
@@ -36,6 +36,9 @@ _USUAL = {
     "5": '451-["name",{"_placeholder":true,"num":0}]',
     "6": '461-7[{"_placeholder":true,"num":0}] for the event with ack id 7',
 }
+_USUAL_OF_2 = _USUAL | {"0": "40 or 40/admin?token=abc,", "4": '44"Not authorized"'}
+"""With revision 3 of Engine.IO, which Socket.IO 2 has, no packet of these types has an object."""
+
 _BINARY = "56"
 _ANSWERS = "36"
 _DIGITS = re.compile("[0-9]+")
@@ -47,7 +50,18 @@ def attachments_of(text: str) -> int:
     return int(match[0]) if match and text[0] in _BINARY else 0
 
 
-def fault_of(text: str, error: DecodeError) -> Fault:
+def is_refusal_of_2(text: str) -> bool:
+    """Whether a packet is a refusal as Socket.IO 2 has it: its payload is any JSON value."""
+    if not text.startswith("4"):
+        return False
+    try:
+        jsontext.decode(text[_payload_start(text) :])
+    except DecodeError:
+        return False
+    return True
+
+
+def fault_of(text: str, error: DecodeError, revision: int) -> Fault:
     """Return the fault that a decoder found in a packet, as a `Fault` with a hint what is usual."""
     position = _payload_start(text) if error.position is None else error.position
     in_payload = position >= _payload_start(text) and text[:1] in _TYPES
@@ -55,7 +69,7 @@ def fault_of(text: str, error: DecodeError) -> Fault:
     message = message_of(error)
     if position == len(text) and not message.startswith("The frame ends"):
         message = f"The frame ends too early. {message}"
-    return Fault(position, layer, _part_at(text, position), f"{message}. {_hint(text, position)}", ENCODING)
+    return Fault(position, layer, _part_at(text, position), f"{message}. {_hint(text, position, revision)}", ENCODING)
 
 
 def message_of(error: DecodeError) -> str:
@@ -88,7 +102,7 @@ def _part_at(text: str, position: int) -> str:
     return "payload"
 
 
-def _hint(text: str, position: int) -> str:
+def _hint(text: str, position: int, revision: int) -> str:
     if text[position : position + 1] == "\x1e":
         return "U+001E stands between the packets of a polling payload: is this one?"
     digit = text[:1]
@@ -96,7 +110,7 @@ def _hint(text: str, position: int) -> str:
         return f"A Socket.IO packet begins with a digit from 0 to 6; usual is {_USUAL['2']}"
     if position == len(text) and text[1:2] == "/" and "," not in text and digit in "2356":
         return f"A namespace ends with a comma; usual is 4{digit}/admin,{_USUAL[digit][2:]}"
-    return f"Usual is {_USUAL[digit]}"
+    return f"Usual is {(_USUAL if revision == 4 else _USUAL_OF_2)[digit]}"
 
 
 def pieces(text: str) -> Iterator[Piece]:

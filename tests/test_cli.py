@@ -1,5 +1,6 @@
 """The command line as a user meets it: a process, its output, its exit status."""
 
+import io
 import re
 import signal
 import socket
@@ -9,8 +10,12 @@ from contextlib import asynccontextmanager
 import pytest
 import trio
 from trio_socketio.conformance.peer import Peer
+from trio_socketio.protocol.trace import Sender, TracedFrame
 
 from trio_socketio import __version__
+from trio_socketio.cli import main
+from trio_socketio.wire.ansi import wants_color
+from trio_socketio.wire.record import HEADER, write_record
 
 DEMO = ("trio_socketio", "demo")
 SOCKETIO = ("trio_socketio", "conformance", "serve")
@@ -161,6 +166,33 @@ async def test_a_host_that_does_not_exist_is_told_in_a_sentence():
     assert "Traceback" not in err
 
 
+async def test_a_host_that_no_name_can_be_is_told_in_a_sentence():
+    status, out, err = await run(*DEMO, "--host", "a..b", "--port", "0")
+    assert (status, out, err) == (2, "", "cannot serve on a..b:0: 'a..b' is no name of a host\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environment", "colored"),
+    [({"TERM": "xterm"}, True), ({"TERM": "dumb"}, False), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)],
+)
+def test_all_commands_agree_on_when_colours_are_shown(environment, colored, tmp_path, monkeypatch):
+    for name, value in {"TERM": "xterm", "NO_COLOR": "", **environment}.items():
+        monkeypatch.setenv(name, value)
+    recording = tmp_path / "session.jsonl"
+    recording.write_text(HEADER + write_record(TracedFrame(1.0, "s", "websocket", Sender.CLIENT, '42["hi"]')))
+    for arguments in (["explain", "2"], ["explain", str(recording)], ["conformance", "--list"]):
+        output = Terminal()
+        monkeypatch.setattr(sys, "stdout", output)
+        assert main(arguments) == 0
+        assert ("\x1b[" in output.getvalue()) is colored, arguments
+    assert wants_color("auto", Terminal()) is colored  # with which tap asks
+
+
 async def test_help_names_the_commands_and_ends_with_0():
     status, out, err = await run("trio_socketio", "--help")
     assert (status, err) == (0, "")
@@ -178,10 +210,12 @@ async def test_wrong_arguments_end_with_2_and_the_usage(arguments):
     assert "usage: trio-socketio" in err
 
 
-@pytest.mark.parametrize("port", ["-1", "65536"])
-async def test_a_port_that_cannot_be_is_refused(port):
-    status, _, err = await run("trio_socketio", "demo", "--port", port)
+@pytest.mark.parametrize("command", [DEMO, SOCKETIO])
+@pytest.mark.parametrize("port", ["-1", "65536", "many"])
+async def test_a_port_that_cannot_be_is_refused(command, port):
+    status, _, err = await run(*command, "--port", port)
     assert status == 2
+    assert f"{port!r} is no port: it must be a number from 0 to 65535" in err
     assert "Traceback" not in err
 
 

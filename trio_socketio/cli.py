@@ -3,25 +3,26 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from trio_socketio import __version__
 from trio_socketio.conformance import command, fixture
 from trio_socketio.demo.app import create_server
-from trio_socketio.program import log_to_terminal, port_number, run
+from trio_socketio.program import complete, log_to_terminal, open_closed_streams, port_number, run
 from trio_socketio.wire import explain_command, reading, tap_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit status: 0, or 2 when its arguments or its address cannot be used.
+    """Run a command and return the exit status: 0, or 2 when its arguments, its address or its output cannot be used.
 
-    Commands may have other statuses, too; their help says so.
+    Ctrl-C gives 130 where it is not the usual end. Commands may have other statuses, too; their help says so.
     """
+    open_closed_streams()
     words = sys.argv[1:] if arguments is None else list(arguments)
     serving = words[:2] == ["conformance", "serve"]  # argparse knows no subcommand that may be left out
     options = _serve_parser().parse_args(words[2:]) if serving else parser().parse_args(words)
     log_to_terminal(verbose=options.verbose)
-    status: int = options.run(options)
-    return status
+    return complete(partial(options.run, options))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -48,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
         description="Judges a Socket.IO server by the specification. `trio-socketio conformance serve` runs the server "
         "that the suite expects; docs/conformance.md says how to write it for others.",
         epilog="Exit status: 0 if every MUST and SHOULD holds (with --expect: if exactly the known deviations fail), "
-        "1 if not, 2 if the server cannot be reached or used.",
+        "1 if not, 2 if the server cannot be reached or used, also if that is so only when the run ends. Certificates "
+        "are checked; the variable SSL_CERT_FILE names a file with those to trust.",
     )
     command.add_arguments(judging)
     judging.set_defaults(run=command.judge, verbose=False)

@@ -7,10 +7,13 @@ from trio_socketio.conformance.peer.errors import PeerError
 from trio_socketio.conformance.peer.http import Response
 from trio_socketio.protocol import engineio
 from trio_socketio.protocol.errors import DecodeError
-from trio_socketio.protocol.jsontext import JSON
+from trio_socketio.protocol.jsontext import JSON, LONE_SURROGATE
 
 DEFAULTS: Final = engineio.Handshake("", (), 25.0, 20.0, 1_000_000)
 """What the reference server announces."""
+
+_LARGEST: Final = 2**53 - 1
+"""The largest count that JavaScript reads exactly; one beyond makes no sense."""
 
 
 def decode_payload(response: Response) -> list[engineio.Packet]:
@@ -32,7 +35,7 @@ def open_packet(packet: engineio.Packet) -> engineio.Handshake:
     about it, and not all. Only without a sid nothing can go on.
 
     Raises:
-        PeerError: It is no open packet, or has no sid.
+        PeerError: It is no open packet, or has no sid that can be sent back.
     """
     if packet.type is not engineio.PacketType.OPEN:
         raise PeerError(f"an open packet was expected, and came {packet}")
@@ -42,6 +45,8 @@ def open_packet(packet: engineio.Packet) -> engineio.Handshake:
         raise PeerError(f"the open packet is no JSON: {error}") from None
     if not isinstance(values, dict) or not isinstance(values.get("sid"), str):
         raise PeerError(f"the open packet has no sid: {str(packet.data)[:200]!r}")
+    if LONE_SURROGATE.search(values["sid"]):
+        raise PeerError(f"the sid {values['sid']!a} is no text that a URL can have: it has half of a surrogate pair")
     upgrades = values.get("upgrades")
     return engineio.Handshake(
         sid=values["sid"],
@@ -54,4 +59,4 @@ def open_packet(packet: engineio.Packet) -> engineio.Handshake:
 
 def _count(values: dict[str, JSON], key: str, otherwise: int) -> int:
     value = values.get(key)
-    return value if type(value) is int and value > 0 else otherwise
+    return value if type(value) is int and 0 < value <= _LARGEST else otherwise

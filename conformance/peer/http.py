@@ -3,12 +3,16 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import h11
 import trio
 from trio_socketio.conformance.peer.errors import PeerError
 from trio_socketio.conformance.peer.wire import Wire
 from trio_socketio.protocol.jsontext import JSON
+
+_TLS_ALERT: Final = b"\x15\x03"
+"""How a server that expects TLS answers what is none: the type of the record, and the first half of its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +105,15 @@ class HTTPConnection:
     async def _receive(self) -> Response:
         head: h11.Response | None = None
         body = bytearray()
+        latest = None
         while True:
             try:
                 event = self._http.next_event()
             except h11.RemoteProtocolError as error:
-                raise PeerError(
-                    f"the connection ended without a whole response, or with none in HTTP: {error}"
-                ) from None
+                raise PeerError(_told(error, latest)) from None
             if event is h11.NEED_DATA:
-                self._http.receive_data(await self.wire.receive())
+                latest = await self.wire.receive()
+                self._http.receive_data(latest)
             elif isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.Data):
@@ -135,6 +139,20 @@ class HTTPConnection:
     async def hang_up(self) -> None:
         """End the connection without a word."""
         await self.wire.hang_up()
+
+
+def _told(error: h11.RemoteProtocolError, latest: bytes | None) -> str:
+    """Return what happened when h11 can read no further.
+
+    Args:
+        error: What it says. Of an end that comes too early that is about its own states.
+        latest: The bytes that came last; none at the end of the connection.
+    """
+    if latest == b"":
+        return "the connection ended without a whole response"
+    if latest is not None and latest.startswith(_TLS_ALERT):
+        return "the answer is TLS and no HTTP: the address of such a server begins with https://"
+    return f"what came is no HTTP: {error}"
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:

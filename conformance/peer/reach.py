@@ -63,9 +63,9 @@ class Peer:
         return wire
 
     async def hang_up(self) -> None:
-        """End every connection that is still open."""
+        """End every connection that is still open, also when this is cancelled."""
         for wire in self._wires:
-            await trio.aclose_forcefully(wire.stream)
+            await _close(wire)
 
     @asynccontextmanager
     async def http(self) -> AsyncIterator[HTTPConnection]:
@@ -74,7 +74,7 @@ class Peer:
         try:
             yield HTTPConnection(wire, self.host)
         finally:
-            await trio.aclose_forcefully(wire.stream)
+            await _close(wire)
 
     async def request(
         self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
@@ -128,6 +128,8 @@ class Peer:
             try:
                 protocol.receive_data(data or None)
             except RemoteProtocolError as error:
+                if not data:
+                    raise PeerError("the connection ended during the opening handshake") from None
                 raise PeerError(f"the answer to the opening handshake breaks RFC 6455: {error}") from None
             for event in protocol.events():
                 if isinstance(event, AcceptConnection):
@@ -139,7 +141,7 @@ class Peer:
                     body += bytes(event.data)
                 if rejection is not None and (not rejection.has_body or getattr(event, "body_finished", False)):
                     wire.note(f"{rejection.status_code} {body.decode('latin-1')}", "HTTP", sent=False)
-                    await trio.aclose_forcefully(wire.stream)
+                    await _close(wire)
                     raise Refused(rejection.status_code, body)
             if not data:
                 raise PeerError("the connection ended during the opening handshake")
@@ -167,3 +169,8 @@ class Peer:
         if answer.type is not PacketType.CONNECT:
             raise PeerError(f"the server rejected the connection to {namespace}: {answer.data}")
         return client
+
+
+async def _close(wire: Wire) -> None:
+    with trio.CancelScope(shield=True):  # it waits for nothing, and a Cancelled would take the place of what is being raised
+        await trio.aclose_forcefully(wire.stream)

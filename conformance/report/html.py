@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Final
 
 from trio_socketio.conformance.case import Area, Level
-from trio_socketio.conformance.report.terminal import facts
+from trio_socketio.conformance.report.terminal import UNREACHABLE, facts
 from trio_socketio.conformance.results import Outcome, Result, Tally, Verdict
 from trio_socketio.conformance.transcript import Entry
 
@@ -55,6 +55,8 @@ def _header(verdict: Verdict) -> Iterator[str]:
     yield f'<header class="{state}">'
     yield f"<p class=what>Socket.IO conformance of</p><h1>{_text(verdict.server)}</h1>"
     yield f"<p class=verdict>{_text(sentence)}</p>"
+    if not verdict.reachable:
+        yield f"<p class=facts>{_text(UNREACHABLE)}</p>"
     yield f"<p class=facts>{_text(facts(verdict.target))}.</p>"
     yield (
         f"<p class=facts>{len(verdict.results)} cases in {verdict.seconds:.1f} s: {tally.passed} passed, "

@@ -20,6 +20,7 @@ def render_json(verdict: Verdict) -> str:
         "maxPayload": handshake.max_payload,
         "conforms": verdict.conforms,
         "complete": verdict.complete,
+        "reachable": verdict.reachable,
         "seconds": round(verdict.seconds, 3),
         "counts": _counts(verdict.tally()),
         "levels": {str(level): _counts(verdict.tally(level=level)) for level in Level},

@@ -10,6 +10,9 @@ from trio_socketio.conformance.case import Case, Level, Need
 from trio_socketio.conformance.results import Deviations, Outcome, Result, Tally, Verdict
 from trio_socketio.conformance.target import Target
 
+UNREACHABLE: Final = "The server could not be reached any more when the run ended: it may be why cases failed."
+"""What is said in place of a verdict that means nothing."""
+
 _LABEL: Final = 10
 _TRANSCRIPT: Final = 40
 """Entries of a failure's transcript that the terminal shows: the last ones, for there it went wrong."""
@@ -207,6 +210,8 @@ def _closing(verdict: Verdict, paint: Painter, deviations: Deviations | None) ->
     )
     if not verdict.complete:
         yield paint("The run was interrupted; these are the cases that had ended.", Style.WARNING)
+    if not verdict.reachable:
+        yield paint(UNREACHABLE, Style.BAD, Style.STRONG)
     again = [result for result in verdict.results if result.reruns]
     if again:
         yield f"{len(again)} of them ran again, because this machine or the server was late: " + ", ".join(

@@ -3,15 +3,24 @@
 import json
 import re
 import signal
+import socket
+import ssl
 import subprocess
 import sys
 import time
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from trio_socketio.conformance.case import REGISTER
+import trio
+import trustme
+from trio_socketio.conformance import command
+from trio_socketio.conformance.case import REGISTER, Level, Register
 from trio_socketio.conformance.command import Address, UsageError
+from trio_socketio.conformance.probing import Unusable, probe
+from trio_socketio.conformance.sections import EIO_HANDSHAKE
 
+from trio_socketio import Server
 from trio_socketio.cli import main
 
 QUICK = ["-k", "eio.handshake.polling.*"]
@@ -146,12 +155,19 @@ def test_a_list_of_deviations_with_a_mistake_is_refused(text, complaint, fixture
     [
         ([], "name the address of a server"),
         (["ftp://127.0.0.1"], "'ftp://127.0.0.1' is no address of a server"),
-        (["http://127.0.0.1:70000"], "the port in 'http://127.0.0.1:70000' is no number from 0 to 65535"),
+        (["http://127.0.0.1:70000"], "the port in 'http://127.0.0.1:70000' is no number from 1 to 65535"),
+        (["http://127.0.0.1:0"], "the port in 'http://127.0.0.1:0' is no number from 1 to 65535"),
+        (["http://[::1"], r"'http://\[::1' is no address of a server: Invalid IPv6 URL"),
+        (["http://[::zz]:3"], r"'http://\[::zz\]:3' is no address of a server: "),
+        (["http://ü..x"], "'ü..x' is no name of a host"),
+        ([f"http://{'x' * 80}.org"], "'xxxx.*' is no name of a host"),
         (["http://127.0.0.1:1"], "http://127.0.0.1:1/socket.io/ cannot be judged: .* cannot be reached"),
         (["http://127.0.0.1:1", "-k", "nothing.*"], "no case matches"),
         (["http://127.0.0.1:1", "--path", "chat"], "the path 'chat' does not begin with a slash"),
         (["http://127.0.0.1:1", "--expect", "/no/such/file"], "/no/such/file cannot be read"),
         (["http://127.0.0.1:1", "--html", "/no/such/folder/report.html"], "there is no folder /no/such/folder"),
+        (["http://127.0.0.1:1", "--html", "/"], "/ cannot be written: it is a folder"),
+        (["http://127.0.0.1:1", "--json", "/tmp/x", "--html", "/tmp/../tmp/x"], "two reports .* the same file"),
     ],
 )
 def test_what_cannot_be_done_ends_with_2_and_a_sentence(arguments, complaint, capsys):
@@ -212,10 +228,107 @@ def test_a_run_that_is_interrupted_reports_what_it_has(faulty_url, tmp_path):
         ("ws://localhost/chat", None, "http://localhost/chat/"),
         ("https://example.org", "/engine.io", "https://example.org/engine.io/"),
         ("wss://[::1]:8443/", None, "https://[::1]:8443/socket.io/"),
+        ("http://bücher.example:8080", "/ü b/%20", "http://xn--bcher-kva.example:8080/%C3%BC%20b/%20/"),
     ],
 )
 def test_an_address_may_be_written_in_several_ways(url, path, whole):
     assert Address.parse(url, path).url == whole
+
+
+async def test_a_certificate_that_is_not_trusted_is_told_in_a_sentence():
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    async with trio.open_nursery() as nursery:
+        listeners = await trio.open_ssl_over_tcp_listeners(0, context, host="127.0.0.1")
+        nursery.start_soon(Server().serve_listeners, listeners)
+        address = Address.parse(f"https://127.0.0.1:{listeners[0].transport_listener.socket.getsockname()[1]}", None)
+        with pytest.raises(Unusable, match="does not speak TLS that can be trusted: .*CERTIFICATE_VERIFY_FAILED"):
+            await probe(address.dial(5.0), address.path, address.authority)
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_port_that_says_nothing_keeps_a_tls_handshake_waiting_for_the_timeout_only(autojump_clock):
+    autojump_clock.autojump_threshold = 0.1  # the kernel has the connection
+    (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
+    async with listener:
+        address = Address.parse(f"https://127.0.0.1:{listener.socket.getsockname()[1]}", None)
+        with pytest.raises(OSError, match="did not answer within 5 s"):
+            await address.dial(5.0)()
+    assert trio.current_time() < 20
+
+
+def process(*arguments, **options):
+    command = [sys.executable, "-m", "trio_socketio", "conformance", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def test_ctrl_c_ends_the_probing_of_a_silent_server():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        process(f"http://127.0.0.1:{silent.getsockname()[1]}") as run,
+        silent.accept()[0],  # the run has begun
+    ):
+        run.send_signal(signal.SIGINT)
+        out, err = run.communicate(timeout=20)
+    assert (run.returncode, out, err) == (130, "", "")
+
+
+def test_reports_are_written_though_nobody_reads_the_output(fixture_url, tmp_path):
+    report = tmp_path / "report.html"
+    with process(fixture_url, *QUICK, "--html", str(report)) as run:
+        run.stdout.close()
+        err = run.stderr.read()
+        assert run.wait(20) == 0
+    assert "Traceback" not in err
+    assert "BrokenPipe" not in err
+    assert "Every MUST and SHOULD" in report.read_text()
+
+
+def test_a_server_that_dies_while_it_is_judged_ends_the_run_with_2_and_a_sentence(capsys):
+    """It bears being probed, and dies of the only case."""
+    program = (
+        "import os; from trio_socketio.conformance import fixture;"
+        "serving = fixture.socketio_fixture();"
+        "serving.on('die')(lambda ctx: os._exit(0));"
+        "fixture.socketio_fixture = lambda: serving;"
+        "from trio_socketio.cli import main; main(['conformance', 'serve', '--port', '0'])"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as server:
+        url = re.search(rb"http://\S+", server.stdout.readline())[0].decode()
+        register = Register()
+
+        @register.case(
+            "eio.handshake.dies", Level.MUST, EIO_HANDSHAKE, title="It lives", expected="life", why="It matters."
+        )
+        async def dies(trial):
+            client = await trial.join()
+            await client.emit("die")
+            await client.transport.expect_close()
+            trial.fail("it died")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(command, "REGISTER", register)
+            assert judge(url) == 2
+    out, _ = capsys.readouterr()
+    assert "The server could not be reached any more when the run ended" in out
+
+
+def test_an_expectation_may_begin_with_a_byte_order_mark(faulty_url, tmp_path):
+    known = tmp_path / "known.txt"
+    known.write_text(FAILS, encoding="utf-8-sig")
+    assert judge(faulty_url, "-k", FAILS, "--expect", str(known)) == 0
+
+
+def test_what_cannot_be_written_leaves_nothing_unfinished(fixture_url, tmp_path, capsys, monkeypatch):
+    report = tmp_path / "report.json"
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert judge(fixture_url, *QUICK, "--json", str(report)) == 2
+    assert f"{report} cannot be written: No space left on device" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_address_without_a_host_is_refused():

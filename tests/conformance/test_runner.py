@@ -1,15 +1,21 @@
 """The runner: what becomes of a case that passes, fails, is skipped, hangs or breaks."""
 
+import json
 import time
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 import trio
 from support.judging import judge
 from support.memory import serving
+from trio.testing import memory_stream_pair
 from trio_socketio.conformance.case import Area, Level, Need, Register
 from trio_socketio.conformance.fixture import engine_fixture, socketio_fixture
+from trio_socketio.conformance.peer import Peer, PeerError
 from trio_socketio.conformance.probing import Unusable, probe
+from trio_socketio.conformance.report import render_html, render_json, render_text
+from trio_socketio.conformance.report.terminal import UNREACHABLE
 from trio_socketio.conformance.results import Outcome, deviations
 from trio_socketio.conformance.runner import LATE, Delays, run
 from trio_socketio.conformance.sections import EIO_HANDSHAKE
@@ -269,6 +275,86 @@ async def test_a_server_without_handlers_can_show_the_connection_only(autojump_c
     assert (target.connect_timeout, target.upgrade_timeout) == (45.0, 10.0)
 
 
+@asynccontextmanager
+async def talking(server, every):
+    """Serve a server that emits something to everyone again and again."""
+    async with serving(server) as peer, trio.open_nursery() as nursery:
+
+        async def tick():
+            while True:
+                await trio.sleep(every)
+                await server.emit("tick")
+
+        nursery.start_soon(tick)
+        yield peer
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("transports", [["polling", "websocket"], ["polling"], ["websocket"]])
+async def test_a_server_that_talks_all_the_time_is_not_listened_to_for_ever(transports, autojump_clock):
+    async with talking(Server(transports=transports), every=0.5) as peer:
+        with trio.fail_after(120):
+            target = await probe(peer.dial, peer.path, peer.host, timeout=2.0)
+    assert {Need.ECHO, Need.FIXTURE, Need.CUSTOM} <= target.lacks
+    assert Need.SOCKETIO not in target.lacks
+
+
+async def test_a_server_that_talks_instead_of_answering_a_question_has_a_limit(autojump_clock):
+    """It sends back text, and neither the numbers behind the question after the contract nor an acknowledgement."""
+    server = Server()
+    server.namespace("/custom").on("connect")(lambda ctx: None)
+
+    @server.on("message")
+    async def message(ctx, content):
+        if isinstance(content, str):
+            await ctx.emit("message-back", content)
+
+    async with talking(server, every=3.0) as peer:
+        with trio.fail_after(200):
+            target = await probe(peer.dial, peer.path, peer.host)
+    assert target.lacks == {Need.FIXTURE}
+
+
+async def test_a_session_whose_id_no_url_can_have_is_told(autojump_clock):
+    peer = Peer(answering(b'0{"sid":"\\ud800"}'), patience=1)
+    with pytest.raises(PeerError, match=r"the sid '\\ud800' is no text that a URL can have"):
+        await peer.open_polling()
+
+
+def answering(body=b"", raw=None):
+    """Return a dial whose other end says one thing and hangs up."""
+
+    async def dial():
+        ours, theirs = memory_stream_pair()
+        said = raw if raw is not None else b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        if said:
+            await theirs.send_all(said)
+        await theirs.send_stream.aclose()
+        return ours
+
+    return dial
+
+
+@pytest.mark.parametrize(
+    ("raw", "polling"),
+    [
+        (b"", "the connection ended without a whole response"),
+        (b"HTTP/1.1 200 OK\r\nContent-Le", "the connection ended without a whole response"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", "the connection ended without a whole response"),
+        (
+            b"\x15\x03\x01\x00\x02\x02\x46",
+            "the answer is TLS and no HTTP: the address of such a server begins with https://",
+        ),
+        (b"220 mail.example ESMTP\r\n\r\n", "what came is no HTTP: "),
+    ],
+)
+async def test_what_is_no_answer_is_told_in_words_of_the_suite(raw, polling, autojump_clock):
+    with pytest.raises(Unusable) as told:
+        await probe(answering(raw=raw), "/socket.io/", "localhost")
+    assert f"polling: {polling}" in str(told.value)
+    assert "ConnectionClosed" not in str(told.value)
+
+
 async def test_a_server_with_one_transport_can_be_judged(autojump_clock):
     for transport, lacking in (("polling", Need.WEBSOCKET), ("websocket", Need.POLLING)):
         async with serving(Server(transports=[transport])) as peer:
@@ -288,6 +374,31 @@ async def test_where_there_is_another_server_nothing_can_be_judged(autojump_cloc
     async with serving(Server()) as peer:
         with pytest.raises(Unusable, match="status 404"):
             await probe(peer.dial, "/elsewhere/", peer.host)
+
+
+async def test_a_verdict_says_whether_the_server_can_still_be_reached(autojump_clock):
+    async def passes(trial):
+        return
+
+    dead = False
+    async with serving(socketio_fixture()) as peer:
+
+        async def dial():
+            if dead:
+                raise OSError(111, "Connection refused")
+            return await peer.dial()
+
+        async def kills(trial):
+            nonlocal dead
+            dead = True
+
+        target = await probe(dial, peer.path, peer.host)
+        assert (await run(target, [case(passes)], server="memory")).reachable
+        verdict = await run(target, [case(kills)], server="memory")
+    assert not verdict.reachable
+    assert UNREACHABLE in render_text(verdict, color=False, width=100)
+    assert UNREACHABLE in render_html(verdict)
+    assert json.loads(render_json(verdict))["reachable"] is False
 
 
 # Comparing.

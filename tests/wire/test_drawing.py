@@ -6,7 +6,15 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from trio_socketio.protocol.explain import Layer, Span, explain, explain_payload, explain_websocket
+from trio_socketio.protocol.explain import (
+    Layer,
+    Span,
+    explain,
+    explain_payload,
+    explain_target,
+    explain_websocket,
+    is_broken,
+)
 
 from trio_socketio.wire.drawing import draw
 
@@ -95,8 +103,23 @@ def test_of_very_many_parts_those_in_the_middle_are_left_out():
     assert len(drawing.split("\n")) < 40
 
 
-def test_the_fault_is_always_drawn():
-    assert "✗" in draw(explain('42["e"' + ",1" * 5000 + ",x]"))
+PARAMETERS = "&".join(f"p{number}={number}" for number in range(60))
+
+
+@pytest.mark.parametrize(
+    "spans",
+    [
+        explain('42["e"' + ",1" * 5000 + ",x]"),
+        *map(explain, ["42/admin,", "451-", "450-/a,", "42/admin?,", '42["a",', "42", ""]),
+        *map(explain_target, ["/socket.io/?transport=polling", "/socket.io/?EIO=4", "?EIO=4", ""]),
+        explain_target(f"/?EIO=4&{PARAMETERS}&transport=x&{PARAMETERS}"),
+        explain_payload('7:42["a"]0:', revision=3),
+    ],
+)
+def test_the_fault_is_always_drawn(spans):
+    assert is_broken(spans)
+    assert draw(spans).count("✗") == 1
+    assert "^" in draw(spans)
 
 
 def test_an_empty_frame_is_drawn():

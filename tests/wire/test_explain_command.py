@@ -3,14 +3,21 @@
 import argparse
 import io
 import json
+import os
+import shlex
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from trio_socketio.protocol.explain import explain
+from trio_socketio.protocol.trace import Sender, TracedFrame
 
+from trio_socketio.wire import reading
 from trio_socketio.wire.drawing import draw
 from trio_socketio.wire.explain_command import add_command
+from trio_socketio.wire.record import HEADER, write_record
 
 PROGRAM = """
 import argparse, sys
@@ -180,8 +187,35 @@ def test_a_recording_is_handed_on(tmp_path, capsys):
     assert "cannot be read" in capsys.readouterr().err
 
 
-def test_a_name_that_is_no_file_is_a_frame(capsys):
-    assert run("missing.har", open_recording=pytest.fail) == 1
+@pytest.mark.parametrize(
+    "name", ["missing.har", "./missing.har", "/no/such/folder/missing.JSONL", "2024-05.har", "42-talk.jsonl"]
+)
+def test_the_name_of_a_recording_that_is_not_there_is_no_frame(name, capsys):
+    assert run(name, open_recording=reading.open_recording) == 2
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", f"trio-socketio: cannot read {Path(name)}: No such file or directory\n")
+
+
+def test_a_recording_has_its_name_in_any_case_and_is_no_folder(tmp_path, capsys):
+    recording, folder = tmp_path / "session.JSONL", tmp_path / "session.har"
+    recording.write_text(HEADER)
+    folder.mkdir()
+    assert run(str(recording), open_recording=reading.open_recording) == 0
+    assert run(str(folder), open_recording=reading.open_recording) == 2
+    assert f"cannot read {folder}: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("frame", "status"),
+    [
+        ("40/talk.har", 0),
+        ('42["x.har', 1),
+        ("/socket.io/?EIO=4&transport=polling&name=x.har", 0),
+        ("http://a/x.har", 1),
+    ],
+)
+def test_a_frame_may_end_like_the_name_of_a_recording(frame, status):
+    assert run(frame, open_recording=pytest.fail) == status
 
 
 def test_whoever_has_read_enough_may_go():
@@ -192,4 +226,59 @@ def test_whoever_has_read_enough_may_go():
         assert process.stdout.readline() == "2\n"
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait() == 1
+        assert process.wait() == 0
+
+
+def program(*arguments, redirect="", **options):
+    words = " ".join(map(shlex.quote, [sys.executable, "-m", "trio_socketio", *arguments]))
+    return subprocess.run(f"{words} {redirect}", shell=True, capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.mark.parametrize("arguments", [("explain", "2"), ("explain", "--json", "2"), ("conformance", "--list")])
+def test_an_output_that_is_full_is_told_in_a_sentence(arguments):
+    done = program(*arguments, redirect="> /dev/full")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "trio-socketio: the output cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "redirect"),
+    [
+        (("explain", "2"), ">&-"),
+        (("explain",), "<&-"),
+        (("explain", "2"), ">&- <&- 2>&-"),
+        (("conformance", "--list"), ">&-"),
+    ],
+)
+def test_streams_that_are_closed_are_empty_and_take_everything(arguments, redirect):
+    done = program(*arguments, redirect=redirect)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", ["lines", "recording"])
+def test_ctrl_c_ends_it_without_a_traceback(kind, tmp_path):
+    arguments = []
+    if kind == "recording":
+        pipe = tmp_path / "endless.jsonl"
+        os.mkfifo(pipe)
+        arguments = [str(pipe)]
+    command = [sys.executable, "-u", "-m", "trio_socketio", "explain", *arguments]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) as process:
+        if kind == "recording":
+            with pipe.open("w") as writer:
+                print(
+                    HEADER + write_record(TracedFrame(1.0, "s", "websocket", Sender.CLIENT, "2")),
+                    file=writer,
+                    flush=True,
+                )
+                process.stdout.readline()
+                process.send_signal(signal.SIGINT)
+                process.wait(20)
+        else:
+            print("2", file=process.stdin, flush=True)
+            process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+        assert process.wait(20) == 130

@@ -197,6 +197,8 @@ def test_bodies_of_revision_3_are_taken_apart() -> None:
     url = "http://h/?EIO=3&transport=polling"
     good = read(request(0, answer='9:42["äöü"]2:40', url=url), request(1, "POST", posted="6:b4AAEC", url=url))
     assert [frame for *_, frame in frames(good)] == ['42["äöü"]', "40", b"\x00\x01\x02"]
+    counted_as_javascript_does = read(request(0, "POST", posted='8:42["😀"]1:2', url=url))
+    assert [frame for *_, frame in frames(counted_as_javascript_does)] == ['42["😀"]', "2"]
     broken = read(request(0, answer='8:42["äöü"]2:40', url=url))
     assert [frame for *_, frame in frames(broken)] == ['42["äöü"', "]2:40"]
 

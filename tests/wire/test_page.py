@@ -368,17 +368,42 @@ def test_what_is_left_out_is_said_in_a_sentence(open_page):
     )
 
 
-@pytest.mark.parametrize("width", [360, 400, 800, 1280])
+OVERFLOWING = """
+return [...document.querySelectorAll(".lanes")].flatMap((lanes) => {
+  const edge = lanes.getBoundingClientRect();
+  return [...lanes.querySelectorAll(".label, .contents, .tags")].filter((part) => {
+    const place = part.getBoundingClientRect();
+    return place.width > 0 && (place.left < edge.left - 1 || place.right > edge.right + 1);
+  }).map((part) => part.textContent);
+});
+"""
+
+
+@pytest.mark.parametrize("width", [360, 390, 800, 1280])
 def test_nothing_is_wider_than_the_window(open_page, width):
     long = (CLIENT, '42["' + "x" * 500 + '","' + "y" * 500 + '"]')
-    browser = open_page(*conversation(*UPGRADE, long), "a" * 300)
+    namespace = "/organisations/0f8fad5b-d9cb-469f-a165-70867728950e/projects/7c9e6679-7425-40de-944b-e07fc1f90ae7"
+    far = [
+        (CLIENT, f"40{namespace},"),
+        (CLIENT, f'42{namespace},1["hello",1]'),
+        (SERVER, f'42{namespace},["{"e" * 99}",1]'),
+    ]
+    browser = open_page(*conversation(*UPGRADE, *far, long), "a" * 300)
     size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
         browser.execute_script("arguments[0].firstElementChild.click()", rows(browser)[-1])
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+        assert browser.execute_script(OVERFLOWING) == []
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_fault_of_a_frame_is_among_its_parts(open_page):
+    browser = open_page(*conversation((CLIENT, "42/admin,"), (CLIENT, '42["e"' + ",1" * 500 + ",x]")))
+    for row in rows(browser):
+        browser.execute_script("arguments[0].firstElementChild.click()", row)
+        assert len(browser.find_elements(By.CSS_SELECTOR, ".parts [data-fault]")) == 1
 
 
 def test_the_page_prints_without_its_controls(open_page):

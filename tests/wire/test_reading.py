@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from codecs import BOM_UTF8
 from pathlib import Path
 
 import pytest
@@ -171,6 +172,13 @@ def test_progress_in_a_log_is_a_line_now_and_then(
     monkeypatch.setattr(reading, "_EVERY_IN_LOG", 0)
     open_recording(path, options())
     assert capsys.readouterr().err.splitlines()[-1] == "read 128 B of 128 B (100 %)"
+
+
+def test_a_recording_may_begin_with_a_byte_order_mark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = recording(tmp_path, EVENT)
+    path.write_bytes(BOM_UTF8 + path.read_bytes())
+    assert open_recording(path, options()) == 0
+    assert "hello" in capsys.readouterr().out
 
 
 PROGRAM = """

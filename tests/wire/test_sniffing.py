@@ -417,6 +417,13 @@ def test_polling_of_other_kinds_is_noted_once(query, why):
     assert why in records[0].text
 
 
+@pytest.mark.parametrize(("revision", "data"), [("3", b"\x01\x02"), ("4", b"\x04\x01\x02")])
+def test_bytes_over_a_websocket_have_a_type_in_revision_3_only(revision, data):
+    target = f"/socket.io/?EIO={revision}&transport=websocket"
+    sent = frames(CLIENT, b"\x04\x01\x02")
+    assert contents(sniff((CLIENT, upgrade(target)), (SERVER, switch()), (CLIENT, sent))) == [data]
+
+
 def test_an_unanswered_request_is_told_when_the_connection_ends():
     poll = (CLIENT, request(POLL))
     part = (SERVER, answer(b"4abc", length=False, Content_Length=10))

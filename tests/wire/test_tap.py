@@ -50,6 +50,8 @@ async def tapped(server):
         nursery.start_soon(trio.serve_listeners, tap.serve_stream, [front])
         yield Peer(front.dial, "/socket.io/", HOST), records
         nursery.cancel_scope.cancel()
+    for stream in front.client_ends:  # with plain sockets the kernel's memory must be given back
+        await trio.aclose_forcefully(stream)
 
 
 @asynccontextmanager

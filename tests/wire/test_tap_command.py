@@ -218,6 +218,36 @@ async def test_when_nobody_reads_its_output_it_ends_and_completes_its_files(tmp_
     )
 
 
+async def test_a_quiet_tap_writes_its_page_though_nobody_reads_its_output(tmp_path):
+    html = tmp_path / "session.html"
+    async with tapping("--quiet", "--html", html) as run:
+        await run.process.stdout.aclose()
+        client = await talk(run.peer, "hi")
+        run.process.send_signal(signal.SIGINT)
+        with trio.fail_after(10):
+            assert await run.process.wait() == 0
+        assert await run.process.stderr.receive_some() == b""
+    assert client.handshake.sid in html.read_text()
+
+
+def test_a_recording_that_is_there_stays_when_the_tap_cannot_listen(tmp_path):
+    recording = tmp_path / "session.jsonl"
+    recording.write_text("what was there before")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, _, errors = command("--listen", listen, "--record", str(recording))
+    assert (status, errors) == (2, f"cannot listen on {listen}: Address already in use\n")
+    assert recording.read_text() == "what was there before"
+
+
+async def test_a_recording_on_a_full_disk_is_told_in_one_sentence():
+    async with tapping("--record", "/dev/full") as run:
+        await talk(run.peer, "hi")
+        status, text, errors = await run.end()
+    assert (status, errors) == (1, "the recording /dev/full stopped: No space left on device\n")
+    assert "hi" in text
+
+
 def command(*arguments):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, "tap", *arguments], capture_output=True, text=True, timeout=30
@@ -234,6 +264,10 @@ def command(*arguments):
         (["--listen", "127.0.0.1:x"], "'x' is no port: it must be a number from 0 to 65535"),
         (["--listen", "127.0.0.1:70000"], "'70000' is no port"),
         (["--listen", "127.0.0.1:3000"], "the tap would connect to itself"),
+        (["--listen", "127.0.0.1:3000", "--to", "http://localhost:3000"], "the tap would connect to itself"),
+        (["--listen", "0.0.0.0:3000"], "the tap would connect to itself"),
+        (["--listen", "a..b:0"], "'a..b' is no name of a host"),
+        (["--html", "/tmp"], "no page can be written to /tmp: it is a directory"),
         (["--filter", "!"], "A filter is a word such as chat"),
         (["--record", "/no/such/folder/x"], "no recording can be written to /no/such/folder/x: No such file"),
         (["--html", "/no/such/folder/x"], "no page can be written to /no/such/folder/x"),
@@ -354,6 +388,9 @@ def test_a_recording_that_cannot_go_on_does_not_stop_the_lines():
 
         def flush(self):
             raise AssertionError("nothing has been written")
+
+        def close(self):
+            raise OSError(28, "No space left on device")
 
     shown = []
     told = Report(show=shown.append, recording=Full())

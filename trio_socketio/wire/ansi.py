@@ -1,6 +1,8 @@
 """Colours on a terminal: the few ANSI escape sequences that every terminal has (ECMA-48, SGR)."""
 
+import os
 from enum import StrEnum
+from typing import TextIO
 
 
 class Style(StrEnum):
@@ -14,6 +16,13 @@ class Style(StrEnum):
     YELLOW = "33"
     MAGENTA = "35"
     CYAN = "36"
+
+
+def wants_color(choice: str, stream: TextIO) -> bool:
+    """Whether to write colours to a stream: ``always``, ``never``, or with ``auto`` if it is a terminal that shows them."""
+    if choice == "auto":  # https://no-color.org
+        return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return choice == "always"
 
 
 def paint(text: str, style: Style, *, color: bool) -> str:

@@ -62,7 +62,8 @@ class _Session:
     last: float | None = None
     """When its previous line crossed."""
     revision_4: bool = False
-    """Whether its handshake was seen and says so: only revision 4 has ``maxPayload`` in it."""
+    """Whether its server was seen to ping, which it does in revision 4 only. The handshake does not tell: there are servers that
+    speak both revisions and announce ``maxPayload`` to everyone."""
     socketio: bool = False
     """Whether a Socket.IO packet was seen in it."""
     pings: dict[Sender, float] = field(default_factory=dict)
@@ -176,6 +177,7 @@ class Conversation:
             if record.sender is Sender.CLIENT and session.revision_4:
                 detail = "In revision 4 the server pings; a client may only probe"
                 return self._line(session, record, Kind.FAULT, payload=data or None, detail=detail)
+            session.revision_4 = session.revision_4 or record.sender is Sender.SERVER
             session.pings[record.sender] = record.time
             return self._line(session, record, Kind.PING, payload=data or None)
         if packet_type is engineio.PacketType.PONG:
@@ -195,7 +197,6 @@ class Conversation:
         if not isinstance(handshake, dict) or not isinstance(handshake.get("sid"), str):
             detail = "The handshake is not an object with a sid"
             return self._line(session, record, Kind.FAULT, payload=handshake, detail=detail)
-        session.revision_4 = "maxPayload" in handshake
         return self._line(session, record, Kind.OPEN, payload=handshake)
 
     # Socket.IO -------------------------------------------------------------------------------------------------------

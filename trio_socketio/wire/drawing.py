@@ -156,7 +156,7 @@ def draw(spans: Sequence[Span], *, width: int = 80, color: bool = False, ascii_o
     lines: list[str] = []
     for row in _rows(list(_tiles(spans, width, ink)), width):
         lines += ["", *_row(row, width, ink)] if lines else _row(row, width, ink)
-    if any(span.name != _SEPARATOR for span in spans):
+    if any(map(_is_told, spans)):
         lines.extend(ink.paint(line, _DIM) for line in _wrapped(_sources(spans, ink), width, ink))
     return "\n".join(lines)
 
@@ -169,16 +169,24 @@ def _tiles(spans: Sequence[Span], width: int, ink: _Ink) -> Iterator[_Tile]:
     if len(spans) > 2 * (FIRST_PARTS + LAST_PARTS):  # about every second part is a separator
         left_out = range(2 * FIRST_PARTS, len(spans) - 2 * LAST_PARTS)
     between_packets_named = False
+    omitted: list[Span] = []
     for index, span in enumerate(spans):
-        if index in left_out:
-            if index == left_out.start:
-                yield _omission(spans[left_out.start : left_out.stop], ink)
+        if index in left_out and not span.fault:
+            omitted.append(span)
             continue
-        labelled = span.name != _SEPARATOR
+        if omitted:
+            yield _omission(omitted, ink)
+            omitted = []
+        labelled = _is_told(span)
         if span.content in _BETWEEN_PACKETS and not between_packets_named:
             labelled = between_packets_named = True
         text, cells = _fitted(span.content, width // 2 - 4, ink)
         yield _Tile(text, cells, span, labelled, gap=1 if isinstance(span.content, bytes) else 0)
+
+
+def _is_told(span: Span) -> bool:
+    """Whether a part has a line that says what it is; a fault always has."""
+    return span.name != _SEPARATOR or span.fault
 
 
 def _omission(spans: Sequence[Span], ink: _Ink) -> _Tile:
@@ -283,7 +291,7 @@ def _sources(spans: Sequence[Span], ink: _Ink) -> str:
     """Return where to read on: the documents, each with its sections."""
     documents: dict[str, dict[str, None]] = {}  # dictionaries, as sets have no order
     for span in spans:
-        if span.name != _SEPARATOR:
+        if _is_told(span):
             document, _, section = span.section.rpartition(", ")
             documents.setdefault(document, {})[section] = None
     return "See " + f" {ink.dot} ".join(f"{document} {', '.join(sections)}" for document, sections in documents.items())

@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from trio_socketio.program import forget_output
 from trio_socketio.protocol.explain import Conversation, Span, explain_target, is_broken
+from trio_socketio.wire.ansi import wants_color
 from trio_socketio.wire.drawing import draw
 
 EXIT_BROKEN = 1
@@ -36,6 +38,9 @@ RECORDINGS = (".har", ".jsonl")
 
 _TARGET = re.compile(r"(?:https?|wss?)://|[/?]", re.IGNORECASE)
 _BINARY = re.compile(r"0[xX](?:[0-9a-fA-F]{2})+")
+_NO_FILE = re.compile(r"(?:https?|wss?)://|4[0-6][0-9-]*/|.*[\"{?\0]", re.IGNORECASE | re.DOTALL)
+"""What ends like the name of a recording and is a URL or a frame all the same, one with a namespace or JSON in it."""
+
 _CONNECTORS = "│╰┬✗␞"
 _MASKED = 0x80
 
@@ -142,11 +147,7 @@ class _Collect(argparse.Action):
 def _run(open_recording: OpenRecording | None, options: argparse.Namespace) -> int:
     if not options.frames and sys.stdin.isatty():
         return _refuse("there is no frame, neither as an argument nor on standard input")
-    try:
-        return _explain_all(options.frames or _lines(), open_recording, options)
-    except BrokenPipeError:  # whoever read the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit does not fail again
-        return EXIT_BROKEN
+    return _explain_all(options.frames or _lines(), open_recording, options)
 
 
 def _lines() -> Iterator[tuple[Form, str]]:
@@ -164,7 +165,7 @@ def _explain_all(
     write = _write_json if options.json else _Draftsman(options.color)
     status = 0
     for form, text in frames:
-        if form is Form.TEXT and text.endswith(RECORDINGS) and os.path.isfile(text):  # noqa: PTH113 - never raises
+        if form is Form.TEXT and _names_recording(text):
             if open_recording is None:
                 return _refuse(f"recordings such as {text} cannot be read")
             status = max(status, open_recording(Path(text), options))
@@ -173,13 +174,22 @@ def _explain_all(
             frame, spans = explainer.explain(Form.HEX if options.all_hex else form, text)
         except ValueError:
             return _refuse(f"{text[:40]!r} is not hexadecimal")
-        write(frame, spans)
         if is_broken(spans):
             status = max(status, EXIT_BROKEN)
+        try:
+            write(frame, spans)
+        except BrokenPipeError:  # whoever read the output has seen enough
+            forget_output()
+            return status
     if not options.json and explainer.missing:
         attachments = "One attachment" if explainer.missing == 1 else f"{explainer.missing} attachments"
         print(f"\n{attachments} of the last packet did not follow; binary frames are given with --hex.")
     return status
+
+
+def _names_recording(text: str) -> bool:
+    """Whether an argument means a file, be it there or not."""
+    return text.lower().endswith(RECORDINGS) and (os.path.lexists(text) or not _NO_FILE.match(text))
 
 
 def _refuse(message: str) -> int:
@@ -227,7 +237,7 @@ class _Draftsman:
     """Writes drawings, with an empty line between them."""
 
     def __init__(self, color: Color) -> None:
-        self._color = color is Color.ALWAYS or (color is Color.AUTO and _shows_color(sys.stdout))
+        self._color = wants_color(color, sys.stdout)
         self._ascii_only = not _can_write(_CONNECTORS, sys.stdout)
         self._width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
         self._first = True
@@ -236,10 +246,6 @@ class _Draftsman:
         drawing = draw(spans, width=self._width, color=self._color, ascii_only=self._ascii_only)
         print(drawing if self._first else f"\n{drawing}", flush=True)
         self._first = False
-
-
-def _shows_color(stream: TextIO) -> bool:
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _can_write(text: str, stream: TextIO) -> bool:

@@ -16,15 +16,15 @@ always is. The same happens to a file whose entries are not in order.
 import base64
 import heapq
 import itertools
-import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
-from trio_socketio.protocol import jsontext
+from trio_socketio.protocol import explain_payload, jsontext
 from trio_socketio.protocol.errors import DecodeError
+from trio_socketio.protocol.explain_spans import Fault
 from trio_socketio.protocol.jsontext import JSON
 from trio_socketio.protocol.trace import Sender, TracedFrame
 from trio_socketio.wire.polling_bodies import frames_of, sid_of
@@ -57,9 +57,6 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 _TEXT, _BINARY, _CLOSE, _CONTROL = 1, 2, 8, (9, 10)
 """The opcodes of a WebSocket's frames (RFC 6455, section 5.2)."""
-
-_LENGTH = re.compile("([0-9]{1,10}):")
-"""What stands before each packet of a polling body in revision 3."""
 
 
 class HarRecords(Iterator[Record]):
@@ -291,14 +288,11 @@ def _message(message: JSON, began: float, sid: str, *, revision_3: bool) -> Reco
 
 def _revision_3_frames(text: str) -> Iterator[str | bytes]:
     """Take a polling body of revision 3 in its text form apart; what is broken stays as it is."""
-    position = 0
-    while position < len(text):
-        match = _LENGTH.match(text, position)
-        if match is None:
-            yield text[position:]
+    for part in explain_payload.split(text, 3):
+        if isinstance(part, Fault):
+            yield text[part.position :]
             return
-        position = match.end() + int(match[1])
-        packet = text[match.end() : position]
+        packet = text[part.start : part.end]
         yield from frames_of(packet.replace("b4", "b", 1) if packet.startswith("b4") else packet)
 
 

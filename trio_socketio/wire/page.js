@@ -156,6 +156,11 @@ function draw() {
   join();
 }
 
+/* A name in the row of a packet, shortened in the middle: the whole one is told where the packet is looked at. */
+function inRow(name) {
+  return name.length > 32 ? `${name.slice(0, 18)}…${name.slice(-12)}` : name;
+}
+
 function drawStep({ index }, lanes, several) {
   const step = data.steps[index];
   const { move } = data.sessions[step.session];
@@ -164,7 +169,7 @@ function drawStep({ index }, lanes, several) {
   if (SOCKETIO.has(step.kind)) lanes.classList.add("socketio");
   if (heartbeat(step) || step.kind === "noop") lanes.classList.add("thin");
   const tags = [];
-  if (step.namespace && step.namespace !== "/") tags.push(step.namespace);
+  if (step.namespace && step.namespace !== "/") tags.push(inRow(step.namespace));
   if (step.asks) tags.push(`wants ack ${step.id}`);
   if (step.kind === "ack") tags.push(`#${step.id}`);
   if (step.answers !== null) tags.push(`after ${seconds(step.answers)}`);
@@ -354,7 +359,7 @@ function anatomy(frame, number, count) {
       one.addEventListener("mouseleave", () => { one.classList.remove("lit"); other.classList.remove("lit"); });
     }
     whole.append(piece);
-    if (name !== "separator") list.append(part);
+    if (name !== "separator" || fault) list.append(part);
   }
   if (frame.more) list.append(make("li", {}, make("code", {}, "…"), make("span", {}, counted(frame.more, "more part"))));
   const title = `${count > 1 ? `Frame ${number + 1} of ${count}` : "Frame"}, ${frame.binary ? "binary" : "text"}, ${bytes(frame.size)}`;

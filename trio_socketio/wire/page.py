@@ -149,7 +149,7 @@ def _frames(line: Line, budget: _Budget) -> list[dict[str, Any]] | None:
     frames = []
     for frame in line.frames[:MAX_FRAMES_SHOWN]:
         spans = talk.explain(frame)
-        shown = [_span(span) for span in spans[:MAX_SPANS]]
+        shown = [_span(span) for index, span in enumerate(spans) if index < MAX_SPANS or span.fault]
         budget.left -= sum(len(str(value)) + 8 for span in shown for value in span)
         frames.append(
             {

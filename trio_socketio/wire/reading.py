@@ -6,10 +6,13 @@ import os
 import shutil
 import sys
 import time
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from trio_socketio.program import forget_output
+from trio_socketio.wire.ansi import wants_color
 from trio_socketio.wire.conversation import Conversation, Line, Record
 from trio_socketio.wire.har import HarRecords, read_har
 from trio_socketio.wire.json_lines import json_of_line, json_of_summary
@@ -50,8 +53,7 @@ def open_recording(path: Path, options: argparse.Namespace) -> int:
         with path.open("rb") as file:
             return _explain(path, file, options)
     except BrokenPipeError:
-        # Whoever read the output has seen enough. Python flushes once more at its end and must not fail there.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget_output()  # whoever read it has seen enough
         return 0
     except OSError as error:
         return _unreadable(path, error.strerror or str(error))
@@ -59,9 +61,9 @@ def open_recording(path: Path, options: argparse.Namespace) -> int:
 
 def _explain(path: Path, file: BinaryIO, options: argparse.Namespace) -> int:
     progress = _Progress(path.stat().st_size, sys.stderr)
-    printer = _Printer(sys.stdout, as_json=options.json, color=_color(options.color))
+    printer = _Printer(sys.stdout, as_json=options.json, color=wants_color(options.color, sys.stdout))
     conversation = Conversation()
-    har = read_har(file, progress.at) if path.suffix.lower() == _HAR_SUFFIX else None
+    har = read_har(file, progress.at) if path.name.lower().endswith(_HAR_SUFFIX) else None
     records: Iterator[Record] = har if har is not None else read_records(_text_lines(file, progress))
     try:
         for record in records:
@@ -96,13 +98,8 @@ def _text_lines(file: BinaryIO, progress: "_Progress") -> Iterator[str]:
     for line in file:
         done += len(line)
         progress.at(done)
-        yield line.decode("utf-8", "surrogateescape")
-
-
-def _color(wish: str) -> bool:
-    if wish == "auto":
-        return sys.stdout.isatty() and not os.environ.get("NO_COLOR")  # https://no-color.org
-    return wish == "always"
+        # Some editors begin a file with a byte order mark, which is no part of its text.
+        yield (line.removeprefix(BOM_UTF8) if done == len(line) else line).decode("utf-8", "surrogateescape")
 
 
 class _Printer:

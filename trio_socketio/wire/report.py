@@ -4,6 +4,7 @@ Nothing here is asynchronous. A terminal may take its time, so a `Report` is use
 where records wait for it.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TextIO
@@ -159,6 +160,8 @@ class Report:
             self.recording.flush()
         except OSError as error:
             self.failure = error
+            with contextlib.suppress(OSError):  # it is written once more, to no avail, and then closed for good
+                self.recording.close()
             self.recording = None
 
 

@@ -87,6 +87,8 @@ class _Exchange:
     transport: str = POLLING
     upgrade: bool = False
     """Whether it asks for a WebSocket."""
+    revision_3: bool = False
+    """Whether the client speaks the revision of Engine.IO that Socket.IO 2 has."""
     foreign: str = ""
     """Why its bodies cannot be taken apart, as a sentence; empty when they can."""
     coding: str = ""
@@ -110,6 +112,7 @@ class _Exchange:
             sid=query.get("sid", ""),
             transport=WEBSOCKET if upgrade or query.get("transport") == WEBSOCKET else POLLING,
             upgrade=upgrade,
+            revision_3=query.get("EIO") == "3",
             foreign=foreign,
             coding=head.headers.get("content-encoding").lower(),
         )
@@ -127,6 +130,7 @@ class Sniffer:
         self._asking: _Exchange | None = None
         self._paused = False
         self._sid = ""
+        self._revision_3 = False
         self._closing = False
         self._told: set[str] = set()
         self._closed: list[Sender] = []
@@ -288,6 +292,7 @@ class Sniffer:
     def _switch(self, exchange: _Exchange, answer: http.ResponseHead, time: float) -> Iterator[Record]:
         self._stage = _Stage.WEBSOCKET
         self._sid = exchange.sid
+        self._revision_3 = exchange.revision_3
         deflate = websocket.agreed_deflate(answer.headers.words("sec-websocket-extensions"))
         for sender, rest in ((Sender.SERVER, self._answers.rest()), (Sender.CLIENT, self._requests.rest())):
             reader = websocket.MessageReader(deflate and deflate[sender is Sender.SERVER], polling.MAX_CONTENT)
@@ -308,6 +313,8 @@ class Sniffer:
                         yield Note(time, self._sid, WEBSOCKET, sender, fault)
                     yield TracedFrame(time, self._sid, WEBSOCKET, sender, text)
                 case websocket.Binary(data=data):
+                    if self._revision_3:
+                        data = data.removeprefix(b"\x04")  # there a type byte stands before the message
                     yield TracedFrame(time, self._sid, WEBSOCKET, sender, data)
                 case websocket.TooLarge(size=size, compressed=compressed):
                     what = "compressed bytes" if compressed else "bytes"

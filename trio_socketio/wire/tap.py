@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import trio
 
+from trio_socketio.program import is_host
 from trio_socketio.protocol.trace import Sender
 from trio_socketio.wire.sniffing import Sniffer
 from trio_socketio.wire.values import Note, Record
@@ -54,7 +55,7 @@ class Upstream:
             host, port = parts.hostname, parts.port
         except ValueError as error:
             raise ValueError(f"{url!r} is no address: {error}") from error
-        if host is not None and not _is_name(host):
+        if host is not None and not is_host(host):
             raise ValueError(f"{host!r} is no name of a host")
         if parts.scheme not in ("http", "https", "ws", "wss") or not host:
             raise ValueError(f"{url!r} is no address of a server: it must look like http://127.0.0.1:3000")
@@ -92,7 +93,8 @@ class Upstream:
         try:
             await secured.do_handshake()
         except BaseException:
-            await trio.aclose_forcefully(stream)
+            with trio.CancelScope(shield=True):  # a Cancelled would take the place of what is being raised
+                await trio.aclose_forcefully(stream)
             raise
         return secured
 
@@ -189,11 +191,3 @@ def _reason(error: OSError) -> str:
     if isinstance(found, socket.gaierror) or not found.errno:
         return found.strerror or str(found)
     return os.strerror(found.errno)  # trio's text repeats the address
-
-
-def _is_name(host: str) -> bool:
-    try:
-        host.encode("idna")
-    except UnicodeError:
-        return False
-    return True

@@ -5,6 +5,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from pathlib import Path
@@ -15,6 +16,7 @@ import trio
 from trio_socketio import program
 from trio_socketio.program import EXIT_USAGE
 from trio_socketio.wire import page, preview
+from trio_socketio.wire.ansi import wants_color
 from trio_socketio.wire.line_filter import LineFilter
 from trio_socketio.wire.report import Format, Mailbox, Report
 from trio_socketio.wire.tap import Tap, Upstream
@@ -24,6 +26,9 @@ EXIT_FILES = 1
 
 DRAIN = 5.0
 """Seconds for the last lines to be shown, at the end."""
+
+_ANYWHERE = {"0.0.0.0", "::"}  # noqa: S104  # it is compared with, and not listened on
+_LOOPBACK = {"127.0.0.1", "::1"}
 
 PIPED_WIDTH = 1_000
 """Columns of a line that goes to a file or another program."""
@@ -78,11 +83,36 @@ def run(options: argparse.Namespace) -> int:
     try:
         choice = LineFilter.of(options.filter)
         _check(options)
-        recording = _create(options.record)
     except ValueError as error:
-        print(f"trio-socketio tap: {error}", file=sys.stderr)
+        return _refuse(error)
+    return trio.run(_listen, options, choice)
+
+
+def _refuse(error: ValueError) -> int:
+    print(f"trio-socketio tap: {error}", file=sys.stderr)
+    return EXIT_USAGE
+
+
+async def _listen(options: argparse.Namespace, choice: LineFilter) -> int:
+    host, port = options.listen
+    try:
+        await _check_addresses(options)
+    except ValueError as error:
+        return _refuse(error)
+    try:
+        listeners = await trio.open_tcp_listeners(port, host=host)
+    except OSError as error:
+        print(f"cannot listen on {host}:{port}: {error.strerror or error}", file=sys.stderr)
         return EXIT_USAGE
     with contextlib.ExitStack() as files:
+        for listener in listeners:
+            files.callback(listener.socket.close)
+        try:
+            recording = _create(
+                options.record
+            )  # empties a file that is there, so nothing may stand in the way any more
+        except ValueError as error:
+            return _refuse(error)
         if recording is not None:
             files.enter_context(contextlib.closing(recording))
         report = Report(
@@ -92,21 +122,15 @@ def run(options: argparse.Namespace) -> int:
             recording=recording,
             keep=options.html is not None,
         )
-        return trio.run(_run, options, report)
+        return await _run(options, listeners, report)
 
 
-async def _run(options: argparse.Namespace, report: Report) -> int:
-    host, port = options.listen
-    try:
-        listeners = await trio.open_tcp_listeners(port, host=host)
-    except OSError as error:
-        print(f"cannot listen on {host}:{port}: {error.strerror or error}", file=sys.stderr)
-        return EXIT_USAGE
+async def _run(options: argparse.Namespace, listeners: list[trio.SocketListener], report: Report) -> int:
     mailbox = Mailbox()
     tap = Tap(options.to.dial, mailbox.put)
     drained = trio.Event()
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        url = program.url(host, listeners[0].socket.getsockname()[1])
+        url = program.url(options.listen[0], listeners[0].socket.getsockname()[1])
         print(f"trio-socketio tap on {url}, in front of {options.to} (Ctrl-C ends it)", flush=True)
         async with trio.open_nursery() as nursery:
             serving = trio.CancelScope()
@@ -121,7 +145,8 @@ async def _run(options: argparse.Namespace, report: Report) -> int:
                 await drained.wait()
             nursery.cancel_scope.cancel()
     if drained.is_set() and not report.unheard:
-        print(_count(report, tap), flush=True)
+        with contextlib.suppress(OSError):  # with --quiet nobody has noticed yet that nobody reads
+            _show(_count(report, tap) + "\n")
     return _complete(options, report)
 
 
@@ -199,9 +224,8 @@ def _show(text: str) -> None:
 
 def _format(options: argparse.Namespace) -> Format:
     terminal = sys.stdout.isatty()
-    color = options.color == "always" or (options.color == "auto" and terminal and not os.environ.get("NO_COLOR"))
     width = shutil.get_terminal_size().columns if terminal else PIPED_WIDTH
-    return Format(color=color, width=width, raw=options.raw)
+    return Format(color=wants_color(options.color, sys.stdout), width=width, raw=options.raw)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -210,15 +234,39 @@ def _check(options: argparse.Namespace) -> None:
     Raises:
         ValueError: They do not.
     """
-    if options.listen == (options.to.host, options.to.port):
-        raise ValueError(f"--listen and --to are both {options.to}: the tap would connect to itself")
     if options.html is None:
         return
     if options.record is not None and options.record.resolve() == options.html.resolve():
         raise ValueError(f"--record and --html are the same file, {options.html}")
     folder = options.html.parent
-    if options.html.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+    if options.html.is_dir():
+        raise ValueError(f"no page can be written to {options.html}: it is a directory")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise ValueError(f"no page can be written to {options.html}: {folder} is no directory that can be written to")
+
+
+async def _check_addresses(options: argparse.Namespace) -> None:
+    """See that the tap would not connect to itself.
+
+    Raises:
+        ValueError: It would.
+    """
+    host, port = options.listen
+    if port != options.to.port:
+        return
+    listening = await _addresses(host)
+    if listening & _ANYWHERE:
+        listening |= _LOOPBACK
+    if listening & await _addresses(options.to.host):
+        raise ValueError(f"--listen and --to are both {options.to}: the tap would connect to itself")
+
+
+async def _addresses(host: str) -> set[str]:
+    try:
+        found = await trio.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return set()  # whoever listens or connects will say so
+    return {str(address[0]) for *_, address in found}
 
 
 def _create(path: Path | None) -> TextIO | None:
@@ -240,12 +288,9 @@ def _address(text: str) -> tuple[str, int]:
     host = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     if not colon or not host:
         raise argparse.ArgumentTypeError(f"{text!r} is no address to listen on: it must look like 127.0.0.1:3001")
-    try:
-        return host, program.port_number(port)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{port!r} is no port: it must be a number from 0 to {program.MAX_PORT}"
-        ) from None
+    if not program.is_host(host):
+        raise argparse.ArgumentTypeError(f"{host!r} is no name of a host")
+    return host, program.port_number(port)
 
 
 def _upstream(text: str) -> Upstream:
