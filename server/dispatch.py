@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("trio_socketio.handlers")
 
-Job = Callable[[], Awaitable[None]]
+Job = Callable[[], Coroutine[Any, Any, None]]
 
 
 class NoAck:
@@ -160,7 +160,7 @@ class Lane:
             await self.walk(scope, self._service.server.pace)
 
     async def walk(self, scope: trio.CancelScope, pace: Pace | None = None) -> None:
-        """Run everything that is submitted; afterwards the scope has no deadline.
+        """Run everything that is submitted, each job with context variables of its own; afterwards the scope has no deadline.
 
         Args:
             scope: What cancels it.
@@ -173,8 +173,15 @@ class Lane:
         job, self._first = self._first, None
         try:
             while job is not None:
+                variables = self._service.fresh_context()
+                running = job()
                 try:  # `contain` in this frame
-                    await job()
+                    try:
+                        trap = variables.run(running.send, None)
+                    except StopIteration:
+                        pass  # it never waited
+                    else:
+                        await drive(running, trap, variables)
                 except* Exception:
                     logger.exception("a handler failed while it was cancelled")
                 backlog.waiting -= 1
@@ -184,9 +191,7 @@ class Lane:
                     pace.left -= 1
                     if pace.left < 0:
                         await pace.rest()
-                job = None  # nothing may be awaited once there is none
-                if self._queue:
-                    job = partial(run_in, self._service.fresh_context(), self._queue.popleft())
+                job = self._queue.popleft() if self._queue else None  # nothing may be awaited once there is none
         except BaseException:  # cancelled; a handler's own nursery makes a group of that
             backlog.waiting -= 1
             self.clear()
@@ -243,19 +248,9 @@ class Lane:
             self._start(last, scope)
 
 
-async def run_in(variables: contextvars.Context, job: Job) -> None:
-    """Run a job in context variables of its own, in the task of whoever awaits this."""
-    running = job().__await__()
-    try:
-        trap = variables.run(running.send, None)
-    except StopIteration:
-        return
-    await drive(running, trap, variables)
-
-
 @coroutine
 def drive(
-    running: Coroutine[Any, Any, None] | Generator[Any, Any, None], trap: object, variables: contextvars.Context
+    running: Coroutine[Any, Any, None], trap: object, variables: contextvars.Context
 ) -> Generator[Any, Any, None]:
     """Run what has begun, and waits for something, to its end in this task and in these context variables."""
     while True:
@@ -288,15 +283,13 @@ async def handle_event(
     through here.
     """
     context = Context(socket, event)
-    token = current.set(context)
+    current.set(context)  # for this job alone, which has context variables of its own
     try:
         result = handler.function(context, *arguments)
         if handler.is_async or iscoroutine(result):
             result = await result
     except Exception as error:  # noqa: BLE001  # whatever a handler raises, `report` sees to it
         result = await report(context, handler.name, error)
-    finally:
-        current.reset(token)
     if ack_id is None or result is NO_ACK:
         return
     try:

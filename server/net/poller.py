@@ -11,8 +11,8 @@ What is read may submit jobs to lanes (`trio_socketio.server.dispatch.Lane`). A 
 `runnable`, and after each socket the task itself runs them, by driving the coroutine of the lane. If that
 never waits for anything, which is the usual case, no task was made. At its first wait this task stays with the lane, to
 its end, and a fresh task takes over the reading. So `trio.lowlevel.current_task`, cancel scopes, nurseries and wake-ups
-belong to the right task at any moment, and nothing is read meanwhile that could overtake. Context variables are those of the
-service in each run of a lane, as if it had a task from the beginning: what a handler sets in one, no other client sees.
+belong to the right task at any moment, and nothing is read meanwhile that could overtake. The lane sees to it that each handler
+has context variables of its own, as if it had a task from the beginning.
 
 Each task has one cancel scope around it from its beginning, which is lent to each lane while it runs, and stays with the one
 that waits.
@@ -23,7 +23,6 @@ What is written during a turn is collected by each socket and leaves at the end 
 import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from contextvars import Context
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
@@ -186,12 +185,11 @@ class Poller:
                     queued += pace.queued
                     pace.rested()
                 running = runnable.popleft().walk(scope)
-                variables = self._service.fresh_context()
                 try:
-                    trap = variables.run(running.send, None)
+                    trap = running.send(None)
                 except StopIteration:
                     continue  # it never waited
-                await self._stay(running, trap, variables)
+                await self._stay(running, trap)
                 return False
         self._served += len(ready) + read // (TURN_BYTES // TURN) + queued // (TURN_PACKETS // TURN)
         self._end_turn()
@@ -199,8 +197,8 @@ class Poller:
             self._service.check_idle()
         return True
 
-    async def _stay(self, running: Coroutine[Any, Any, None], trap: object, variables: Context) -> None:
-        """Go on with a lane that waits, to its end, in its context variables, and let a fresh task go on with the reading.
+    async def _stay(self, running: Coroutine[Any, Any, None], trap: object) -> None:
+        """Go on with a lane that waits, to its end, and let a fresh task go on with the reading.
 
         Nothing else may happen before this task has begun to wait: it could be woken too early.
         """
@@ -208,6 +206,6 @@ class Poller:
         self._service.busy += 1
         self._service.spawn(self.run)
         try:
-            await drive(running, trap, variables)
+            await drive(running, trap, self._service.fresh_context())
         finally:
             self._service.done()
