@@ -13,8 +13,8 @@ PUBLIC = {
         call call_all close_room current_context disconnect emit emit_nowait join_room leave_room rooms send
     """,
     "trio_socketio.testing": """
-        ClientFactory ConnectError ConnectionGone Event HandshakeRefused MemoryClient MemoryService NotReceived Response StillRunning
-        open_test_client request serve_in_memory
+        ClientFactory ConnectError ConnectionGone Event HandshakeRefused MemoryClient MemoryService NotReceived Response
+        StillRunning open_test_client request serve_in_memory
     """,
     "trio_socketio.protocol": """
         DecodeError EncodeError EncodeTypeError EncodeValueError JSON ProtocolError SocketIOError

@@ -514,12 +514,14 @@ async def test_emit_to_a_client_that_does_not_read_waits_for_it(autojump_clock, 
 async def test_nobody_waits_for_ever_for_a_client_that_takes_nothing_and_seems_alive(autojump_clock, caplog, sockets):
     caplog.set_level(logging.INFO)
     server = Server(max_buffered_bytes=10_000, limits=Limits(write_timeout=30))
-    freed = []
+    freed, everybody_freed = [], trio.Event()
 
     @server.on("move")
     async def move(ctx, number):
         await ctx.emit("move", "x" * 100_000, to="game", include_self=False)
         freed.append((number, trio.current_time()))
+        if len(freed) == 60:
+            everybody_freed.set()
 
     server.on("connect", lambda ctx: ctx.join_room("game"))
     async with serving(server, sockets=True) if sockets else lockstep(server) as peer, trio.open_nursery() as nursery:
@@ -536,8 +538,7 @@ async def test_nobody_waits_for_ever_for_a_client_that_takes_nothing_and_seems_a
         for number in range(60):
             await player.emit("move", number)
         with trio.move_on_after(100):
-            while len(freed) < 60:
-                await trio.sleep(0.1)
+            await everybody_freed.wait()
         assert [number for number, _ in freed] == list(range(60))
         assert freed[-1][1] - began == pytest.approx(30, abs=1)
         assert server.sockets() == [player.sids["/"]]
