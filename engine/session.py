@@ -26,7 +26,8 @@ The states::
     any of them ──the peer closes, breaks a rule, or is silent──▶ CLOSED
 
 A session that is opened by a WebSocket starts in WEBSOCKET. In CLOSING the `Closed` event is out already and nothing that the
-peer sends counts any more; only what was sent before the close still leaves.
+peer sends counts any more, but that it closes, too; only what was sent before the close still leaves. Over polling the close
+packet follows, alone in the answer to one more GET: clients act on it at once, and on messages a moment later.
 
 The pending GET has a small life of its own, `Poll`, beside these states: it waits for packets, and while a WebSocket probes
 it is held for a moment only, since the client wants it out of the way.
@@ -82,9 +83,11 @@ class Input(Enum):
     POLLED_MESSAGE = auto()
     POLLED_PONG = auto()
     POLLED_CLOSE = auto()
+    POLLED_NOOP = auto()
     FRAMED_MESSAGE = auto()
     FRAMED_PONG = auto()
     FRAMED_CLOSE = auto()
+    FRAMED_NOOP = auto()
     PROBE = auto()
     UPGRADE = auto()
     POLL = auto()
@@ -113,9 +116,11 @@ _PACKET_INPUTS: Final = {
     (Transport.POLLING, PacketType.MESSAGE): Input.POLLED_MESSAGE,
     (Transport.POLLING, PacketType.PONG): Input.POLLED_PONG,
     (Transport.POLLING, PacketType.CLOSE): Input.POLLED_CLOSE,
+    (Transport.POLLING, PacketType.NOOP): Input.POLLED_NOOP,
     (Transport.WEBSOCKET, PacketType.MESSAGE): Input.FRAMED_MESSAGE,
     (Transport.WEBSOCKET, PacketType.PONG): Input.FRAMED_PONG,
     (Transport.WEBSOCKET, PacketType.CLOSE): Input.FRAMED_CLOSE,
+    (Transport.WEBSOCKET, PacketType.NOOP): Input.FRAMED_NOOP,
     (Transport.WEBSOCKET, PacketType.PING): Input.PROBE,
     (Transport.WEBSOCKET, PacketType.UPGRADE): Input.UPGRADE,
 }
@@ -143,6 +148,7 @@ class Session:
         "_heartbeat",
         "_hold_until",
         "_in_flight",
+        "_owes_close",
         "_poll",
         "_posting",
         "_transport",
@@ -163,6 +169,7 @@ class Session:
         self._poll = Poll.NONE
         self._posting = False
         self._farewell = CLOSE
+        self._owes_close = False  # the close packet still has to leave, when all else is written
         self._control: tuple[Outbound, ...] = ()  # for a WebSocket, ahead of the queue
         self._buffer = Buffer(config.max_buffered_bytes, config.max_buffered_packets)
         self._in_flight = False  # a polling answer is being written, be it only a noop
@@ -262,7 +269,7 @@ class Session:
         Returns:
             The events in order. When the input broke the protocol the last one is `Closed` with ``parse error`` or `ProbeFailed`.
         """
-        if self.ended:
+        if self.state is State.CLOSED:
             return _NOTHING
         try:
             packets = _decode(frame, transport)
@@ -390,9 +397,16 @@ class Session:
         self._buffer.take()
 
     def close(self, reason: CloseReason, detail: str, now: float) -> Sequence[Event]:
-        """End the session from this side; what was sent before still leaves, within ``ping_timeout`` seconds."""
+        """End the session from this side; what was sent before still leaves, within ``ping_timeout`` seconds.
+
+        Over polling the close packet leaves last, in an answer of its own. Only a server that shuts down does not wait for one
+        more GET, since its connections end with their answers: whoever has been told something is not told that, too.
+        """
         step = TABLE[self.state].get(Input.CLOSE)
         if step is None:
+            if reason is CloseReason.SERVER_SHUTTING_DOWN:
+                self._owes_close = False
+                self._finish_closing()
             return _NOTHING
         events: list[Event] = [Closed(reason, detail)]
         if self.state in (State.ATTACHED, State.PROBED):
@@ -402,9 +416,8 @@ class Session:
         self._closing_by = now + self._config.ping_timeout
         self.state = step.next
         if self._transport is Transport.POLLING:
-            self._buffer.put(Outbound((CLOSE,)))
-        else:
-            self._finish_closing()
+            self._owes_close = self._buffer.empty or reason is not CloseReason.SERVER_SHUTTING_DOWN
+        self._finish_closing()
         return events
 
     def abort(self, reason: CloseReason, detail: str) -> Sequence[Event]:
@@ -475,6 +488,9 @@ class Session:
             return self._answer(NOOP)
         if self.state is State.CLOSED:
             return self._answer(self._farewell)
+        if self._owes_close and not self._buffer.queued:
+            self._owes_close = False
+            self._buffer.put(Outbound((CLOSE,)))
         if not self._buffer.queued:
             return None
         return self._answer(engineio.SEPARATOR.join(self._buffer.take_frames(self._config.max_packets_per_poll)))
@@ -511,6 +527,11 @@ class Session:
     def _peer_closed(self, _data: str | bytes, _now: float) -> Sequence[Event]:
         self._farewell = NOOP  # "6" frees the GET of a client that has closed (Engine.IO protocol, "HTTP long-polling")
         return self._end(CloseReason.TRANSPORT_CLOSE, "the client closed the session")
+
+    def _peer_closed_too(self, _data: str | bytes, _now: float) -> Sequence[Event]:
+        self._farewell = NOOP
+        self._drop()  # it asks for nothing any more
+        return _NOTHING
 
     def _begin_upgrade(self, _data: str | bytes, now: float) -> Sequence[Event]:
         self._upgrade_by = now + self._config.upgrade_timeout
@@ -554,6 +575,8 @@ class Session:
     # Endings.
 
     def _violation(self, transport: Transport, detail: str) -> Sequence[Event]:
+        if self.ended:
+            return _NOTHING
         if transport is not self._transport and self.state is not _WEBSOCKET:
             return self._drop_candidate(detail)
         return self._end(CloseReason.PARSE_ERROR, detail)
@@ -589,7 +612,7 @@ class Session:
         self._buffer.clear()
 
     def _finish_closing(self) -> None:
-        if self.state is State.CLOSING and self._buffer.empty:
+        if self.state is State.CLOSING and self._buffer.empty and not self._owes_close:
             self._drop()
 
     def _heard(self) -> None:
@@ -629,6 +652,7 @@ def _while_polling(state: State, poll: Action) -> dict[Input, Step]:
         Input.POLLED_MESSAGE: Step(state, Session._deliver),
         Input.POLLED_PONG: Step(state, Session._nothing),
         Input.POLLED_CLOSE: Step(state, Session._peer_closed),
+        Input.POLLED_NOOP: Step(state, Session._nothing),
         Input.POLL: Step(state, poll),
         Input.POST: Step(state, Session._begin_post),
         Input.CLOSE: Step(State.CLOSING, Session._nothing),
@@ -654,14 +678,18 @@ TABLE: Final[dict[State, dict[Input, Step]]] = {
         Input.FRAMED_MESSAGE: Step(State.WEBSOCKET, Session._deliver),
         Input.FRAMED_PONG: Step(State.WEBSOCKET, Session._nothing),
         Input.FRAMED_CLOSE: Step(State.WEBSOCKET, Session._peer_closed),
+        # The client for Swift sends it behind the upgrade, when a POST was on its way meanwhile.
+        Input.FRAMED_NOOP: Step(State.WEBSOCKET, Session._nothing),
         # A POST that was being read when the upgrade came still counts: the client has sent it.
         Input.POLLED_MESSAGE: Step(State.WEBSOCKET, Session._deliver),
         Input.POLLED_PONG: Step(State.WEBSOCKET, Session._nothing),
         Input.POLLED_CLOSE: Step(State.WEBSOCKET, Session._peer_closed),
+        Input.POLLED_NOOP: Step(State.WEBSOCKET, Session._nothing),
         Input.LOST: Step(State.CLOSED, Session._nothing),
         Input.CLOSE: Step(State.CLOSING, Session._nothing),
     },
     State.CLOSING: {
+        Input.POLLED_CLOSE: Step(State.CLOSED, Session._peer_closed_too),
         Input.POLL: Step(State.CLOSING, Session._begin_poll),
         Input.POST: Step(State.CLOSING, Session._begin_post),
         Input.LOST: Step(State.CLOSED, Session._nothing),

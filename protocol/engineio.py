@@ -21,7 +21,7 @@ SEPARATOR = "\x1e"
 """What stands between the packets of a payload."""
 
 BINARY_PREFIX = "b"
-"""What stands in a payload instead of a type digit when the packet is a binary message in base64."""
+"""What stands instead of a type digit when the packet is a binary message in base64."""
 
 
 class PacketType(IntEnum):
@@ -44,6 +44,7 @@ class PacketType(IntEnum):
 
 
 _DIGITS = "0123456"
+_WHITESPACE = b"\r\n\t "
 _TYPE_OF_DIGIT = {_DIGITS[packet_type]: packet_type for packet_type in PacketType}
 
 
@@ -140,8 +141,10 @@ def encode_packet(packet: Packet) -> str | bytes:
 def decode_packet(frame: str | bytes) -> Packet:
     """Return the packet in a WebSocket frame.
 
+    Text may be a binary message in base64, as in a payload: the JavaScript client sends it so with ``forceBase64``.
+
     Raises:
-        DecodeError: The frame is empty text, or does not begin with a type digit.
+        DecodeError: The frame is empty text, does not begin with a type digit, or is binary with invalid base64.
     """
     if isinstance(frame, str):
         return _decode_text(frame, 0)
@@ -178,7 +181,7 @@ def encode_payload_packet(packet: Packet) -> str:
 
 
 def decode_payload(text: str) -> list[Packet]:
-    """Take the body of a polling request or answer apart.
+    """Take the body of a polling request or answer apart. Base64 may have line breaks in it, and need not be padded.
 
     Raises:
         DecodeError: A packet is empty, has no type digit, or is binary with invalid base64. An empty payload is an
@@ -187,10 +190,7 @@ def decode_payload(text: str) -> list[Packet]:
     packets: list[Packet] = []
     position = 0
     for part in text.split(SEPARATOR):
-        if part.startswith(BINARY_PREFIX):
-            packets.append(Packet(PacketType.MESSAGE, _decode_base64(part[1:], position + 1)))
-        else:
-            packets.append(_decode_text(part, position))
+        packets.append(_decode_text(part, position))
         position += len(part) + len(SEPARATOR)
     return packets
 
@@ -205,6 +205,8 @@ def _decode_text(text: str, position: int) -> Packet:
         raise DecodeError("The packet is empty", position)
     packet_type = _TYPE_OF_DIGIT.get(text[0])
     if packet_type is None:
+        if text[0] == BINARY_PREFIX:
+            return Packet(PacketType.MESSAGE, _decode_base64(text[1:], position + 1))
         raise DecodeError(f"There is no packet type {text[0]!r}", position)
     return Packet(packet_type, text[1:])
 
@@ -212,5 +214,10 @@ def _decode_text(text: str, position: int) -> Packet:
 def _decode_base64(text: str, position: int) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except ValueError as error:  # binascii.Error is one, and so is what it raises for text that is not ASCII
+    except ValueError:  # binascii.Error is one, and so is what it raises for text that is not ASCII
+        # The client for Java breaks lines after 76 characters, and padding is missing in what some clients send.
+        joined = text.encode("ascii", "replace").translate(None, _WHITESPACE)  # "?" is no letter of base64 either
+    try:
+        return base64.b64decode(joined + b"=" * (-len(joined) % 4), validate=True)
+    except ValueError as error:
         raise DecodeError("A binary packet is not valid base64", position) from error

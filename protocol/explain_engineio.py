@@ -59,8 +59,6 @@ def fault_of(text: str, error: DecodeError, revision: int) -> Fault:
     message = f"{error.message}. An Engine.IO packet begins with a digit from 0 to 6"
     if text[:1] in ("[", "{"):
         message += ', an event with 42: usual is 42["name","argument"]'
-    elif text[:1] == "b":
-        message += "; b and base64 stand for bytes in a polling payload only"
     return Fault(error.position or 0, Layer.ENGINEIO, "packet type", message, where)
 
 

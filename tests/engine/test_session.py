@@ -156,7 +156,7 @@ def test_a_get_waits_until_there_is_a_packet():
 
 @pytest.mark.parametrize(
     "frame",
-    ["", "9", "x", "4ok\x1e", "\x1e4ok", "4ok\x1e7", "b!!!", "2", "2probe", "5", "6", "0{}", "4ok\x1e2"],
+    ["", "9", "x", "4ok\x1e", "\x1e4ok", "4ok\x1e7", "b!!!", "2", "2probe", "5", "0{}", "4ok\x1e2"],
 )
 def test_a_post_that_is_no_legal_payload_closes_the_session(frame):
     it = polling()
@@ -182,13 +182,58 @@ def test_nothing_behind_a_close_packet_is_delivered():
     assert len(events) == 2
 
 
-@pytest.mark.parametrize("frame", ["", "9", "x", "0{}", "2", "2probe", "5", "6"])
+@pytest.mark.parametrize("frame", ["", "9", "x", "0{}", "2", "2probe", "5", "b!!!", "bA"])
 @pytest.mark.parametrize("build", [websocket, upgraded])
 def test_a_frame_that_is_not_allowed_on_an_established_websocket_closes_the_session(build, frame):
     it = build()
     assert reason(it.receive(frame, WEBSOCKET, START)) is CloseReason.PARSE_ERROR
     assert it.closed
     assert frames(it) == []
+
+
+@pytest.mark.parametrize(("build", "transport"), [(polling, POLLING), (websocket, WEBSOCKET), (upgraded, WEBSOCKET)])
+def test_a_noop_of_the_client_does_nothing(build, transport):
+    it = build()
+    assert list(it.receive("6", transport, START)) == []
+    assert list(it.receive("4after it", transport, START)) == [Message("after it")]
+    assert it.buffered_packets == 0
+
+
+def test_a_noop_proves_that_the_client_is_alive():
+    it = websocket()
+    it.tick(START + 25)
+    it.receive("6", WEBSOCKET, START + 30)
+    it.tick(START + 46)
+    assert not it.ended
+
+
+def test_a_noop_stands_among_other_packets_of_a_post():
+    assert list(polling().receive("4a\x1e6\x1e4b", POLLING, START)) == [Message("a"), Message("b")]
+
+
+@pytest.mark.parametrize("build", [attached, probed])
+def test_a_noop_costs_a_websocket_that_probes(build):
+    it = build()
+    assert list(it.receive("6", POLLING, START)) == []
+    assert isinstance(it.receive("6", WEBSOCKET, START)[-1], ProbeFailed)
+    assert it.state is State.POLLING
+
+
+@pytest.mark.parametrize("build", [websocket, upgraded])
+def test_base64_in_a_text_frame_is_a_binary_message(build):
+    it = build()
+    assert it.message("bAAE=") is None, "no fast way for what is rare"
+    assert list(it.receive("bAAE=", WEBSOCKET, START)) == [Message(b"\x00\x01")]
+    assert list(it.receive("b", WEBSOCKET, START)) == [Message(b"")]
+
+
+def test_base64_that_java_has_broken_into_lines_is_a_binary_message():
+    data = bytes(range(200))
+    text = base64.encodebytes(data).decode()
+    assert text.count("\n") > 1
+    for line_break in ("\n", "\r\n"):
+        body = f"4before\x1eb{text.replace(chr(10), line_break)}"
+        assert list(polling().receive(body.encode(), POLLING, START)) == [Message("before"), Message(data)]
 
 
 def test_the_layer_above_can_declare_a_violation():
@@ -720,8 +765,9 @@ def test_a_close_delivers_what_was_sent_before_and_then_the_close_packet():
     assert close(it) == [Closed(CloseReason.FORCED_CLOSE, "the application asked for it")]
     assert it.ended and not it.closed
     assert get(it) == "4a\x1e4b"
-    assert not it.closed
-    assert get(it) == "4c\x1e1"
+    assert get(it) == "4c"
+    assert it.ended and not it.closed, "clients handle a close packet before the messages in front of it"
+    assert get(it) == "1"
     assert it.closed
 
 
@@ -741,6 +787,88 @@ def test_a_close_packet_that_was_not_written_comes_with_the_next_get():
     assert get(it, written=False) == "1"
     assert get(it) == "1"
     assert it.closed
+
+
+def test_a_close_packet_waits_for_the_answer_that_is_being_written():
+    it = polling()
+    send(it, "last words")
+    it.poll(START)
+    assert it.take_payload() == "4last words"
+    close(it)
+    it.poll_done(written=False)
+    assert get(it) == "4last words"
+    it.poll(START)
+    assert answer(it) == "1"
+    assert it.closed
+
+
+def test_a_close_packet_that_nobody_asks_for_is_forgotten_after_the_ping_timeout():
+    it = polling()
+    send(it, "last words")
+    close(it)
+    assert get(it) == "4last words"
+    assert it.next_deadline == START + 20
+    it.tick(START + 20)
+    assert it.closed
+
+
+def test_last_words_before_a_shutdown_are_not_followed_by_a_close_packet():
+    it = polling(max_packets_per_poll=1)
+    send(it, "a", "b")
+    assert reason(it.close(CloseReason.SERVER_SHUTTING_DOWN, "the server shuts down", START))
+    assert get(it) == "4a"
+    assert not it.closed
+    assert get(it) == "4b"
+    assert it.closed, "the connection may have ended, and a new one is refused"
+
+
+def test_a_shutdown_with_nothing_to_say_is_told():
+    it = polling()
+    it.close(CloseReason.SERVER_SHUTTING_DOWN, "the server shuts down", START)
+    assert get(it) == "1"
+    assert it.closed
+
+
+def shut_down(it):
+    assert list(it.close(CloseReason.SERVER_SHUTTING_DOWN, "the server shuts down", START)) == []
+
+
+def test_a_shutdown_does_not_wait_for_a_client_that_has_been_sent_away_before():
+    it = polling()
+    send(it, "last words")
+    close(it)
+    it.poll(START)
+    assert it.take_payload() == "4last words"
+    shut_down(it)
+    assert not it.closed, "they are not written yet"
+    it.poll_done(written=False)
+    assert get(it) == "4last words"
+    assert it.closed
+
+    it = polling()
+    send(it, "last words")
+    close(it)
+    assert get(it) == "4last words"
+    shut_down(it)
+    assert it.closed
+
+
+def test_a_shutdown_still_frees_the_get_of_a_client_that_is_being_sent_away():
+    it = polling()
+    it.poll(START)
+    close(it)
+    shut_down(it)
+    assert answer(it) == "1"
+
+
+@pytest.mark.parametrize("body", ["1", b"1", "4x\x1e1", "1\x1e4x"])
+def test_a_peer_that_closes_too_is_not_waited_for(body):
+    it = polling()
+    send(it, "last words")
+    close(it)
+    assert get(it) == "4last words"
+    assert list(it.receive(body, POLLING, START)) == []
+    assert it.closed and it.next_deadline is None
 
 
 def test_a_close_over_the_websocket_ends_when_all_is_written():
@@ -808,7 +936,9 @@ def test_a_close_while_probing_gives_the_websocket_up_and_goes_on_by_polling(bui
     assert frames(it) == []
     assert list(it.lost(CloseReason.TRANSPORT_CLOSE, "the candidate hung up")) == []
     assert not it.closed, "what was sent before must still be fetched"
-    assert get(it) == "4a\x1e1"
+    assert get(it) == "4a"
+    assert get(it) == "1"
+    assert it.closed
 
 
 def test_a_held_get_is_answered_when_the_session_closes():

@@ -41,9 +41,11 @@ APPLY = {
     Input.POLLED_MESSAGE: lambda it: it.receive("4hello", POLLING, 1),
     Input.POLLED_PONG: lambda it: it.receive("3", POLLING, 1),
     Input.POLLED_CLOSE: lambda it: it.receive("1", POLLING, 1),
+    Input.POLLED_NOOP: lambda it: it.receive("6", POLLING, 1),
     Input.FRAMED_MESSAGE: lambda it: it.receive("4hello", WEBSOCKET, 1),
     Input.FRAMED_PONG: lambda it: it.receive("3", WEBSOCKET, 1),
     Input.FRAMED_CLOSE: lambda it: it.receive("1", WEBSOCKET, 1),
+    Input.FRAMED_NOOP: lambda it: it.receive("6", WEBSOCKET, 1),
     Input.PROBE: lambda it: it.receive("2probe", WEBSOCKET, 1),
     Input.UPGRADE: lambda it: it.receive("5", WEBSOCKET, 1),
     Input.POLL: lambda it: it.poll(1),
@@ -66,13 +68,26 @@ CANDIDATE_DROPPED = (State.POLLING, "ProbeFailed")
 CANDIDATE_GONE = (State.POLLING, "")
 CLOSING = (State.CLOSING, "Closed forced close")
 
-FRAMES = (Input.FRAMED_MESSAGE, Input.FRAMED_PONG, Input.FRAMED_CLOSE, Input.PROBE, Input.UPGRADE)
-POSTED = {Input.POLLED_MESSAGE: DELIVERED, Input.POLLED_PONG: NOTHING, Input.POLLED_CLOSE: HUNG_UP}
+FRAMES = (
+    Input.FRAMED_MESSAGE,
+    Input.FRAMED_PONG,
+    Input.FRAMED_CLOSE,
+    Input.FRAMED_NOOP,
+    Input.PROBE,
+    Input.UPGRADE,
+)
+POSTED = {
+    Input.POLLED_MESSAGE: DELIVERED,
+    Input.POLLED_PONG: NOTHING,
+    Input.POLLED_CLOSE: HUNG_UP,
+    Input.POLLED_NOOP: NOTHING,
+}
 PROBING = {
     **dict.fromkeys(FRAMES, CANDIDATE_DROPPED),
     Input.POLLED_MESSAGE: DELIVERED,
     Input.POLLED_PONG: NOTHING,
     Input.POLLED_CLOSE: (State.CLOSED, "ProbeFailed, Closed transport close"),
+    Input.POLLED_NOOP: NOTHING,
     Input.POLL: NOTHING,
     Input.POST: NOTHING,
     Input.ATTACH: REFUSED,
@@ -98,6 +113,7 @@ PAIRS = {
         Input.FRAMED_MESSAGE: DELIVERED,
         Input.FRAMED_PONG: NOTHING,
         Input.FRAMED_CLOSE: HUNG_UP,
+        Input.FRAMED_NOOP: NOTHING,
         Input.PROBE: VIOLATION,
         Input.UPGRADE: VIOLATION,
         Input.POLL: CONFLICT,
@@ -106,8 +122,17 @@ PAIRS = {
         Input.LOST: HUNG_UP,
         Input.CLOSE: CLOSING,
     },
-    (State.CLOSING, POLLING): {**OVER, Input.POLL: NOTHING, Input.POST: NOTHING},
-    (State.CLOSING, WEBSOCKET): {**OVER, Input.LOST: (State.CLOSED, "")},
+    (State.CLOSING, POLLING): {
+        **OVER,
+        Input.POLLED_CLOSE: (State.CLOSED, ""),
+        Input.POLL: NOTHING,
+        Input.POST: NOTHING,
+    },
+    (State.CLOSING, WEBSOCKET): {
+        **OVER,
+        Input.POLLED_CLOSE: (State.CLOSED, ""),
+        Input.LOST: (State.CLOSED, ""),
+    },
     (State.CLOSED, POLLING): OVER,
     (State.CLOSED, WEBSOCKET): OVER,
 }
@@ -120,10 +145,11 @@ LEGAL = {
         Input.FRAMED_MESSAGE,
         Input.FRAMED_PONG,
         Input.FRAMED_CLOSE,
+        Input.FRAMED_NOOP,
         Input.LOST,
         Input.CLOSE,
     },
-    State.CLOSING: {Input.POLL, Input.POST, Input.LOST},
+    State.CLOSING: {Input.POLLED_CLOSE, Input.POLL, Input.POST, Input.LOST},
     State.CLOSED: set(),
 }
 
@@ -230,6 +256,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.taken = 0  # entries that the WebSocket is writing
         self.answered = None  # frames in the polling answer that is being written
         self.over = False  # Closed is out
+        self.owes_close = False  # the close packet follows when all else is written
         self.get_waits = False
         self.candidate_until = None
         self.held_until = None
@@ -266,6 +293,7 @@ class SessionMachine(RuleBasedStateMachine):
         if it.closed:
             self.waiting.clear()
             self.taken = 0
+            self.owes_close = False
         return events
 
     # The peer.
@@ -368,14 +396,19 @@ class SessionMachine(RuleBasedStateMachine):
         if dice < 6:
             return
         ended = self.it.ended
+        shuts_down = reason is CloseReason.SERVER_SHUTTING_DOWN
         if not ended and self.it.transport is POLLING:
-            self.waiting.append(Entry(["1"]))
+            self.owes_close = not self.waiting or not shuts_down
+        elif shuts_down:
+            self.owes_close = False
         self.scheduled_anew = True
         events = self.see(self.it.close(reason, "closed", self.now))
         assert bool(events) == (not ended)
         if not ended:
             self.closing_until = self.now + self.config.ping_timeout
-            assert self.it.closed == (not self.waiting), "it is over as soon as all is written, and not before"
+        if self.over:
+            done = not self.waiting and not self.owes_close
+            assert self.it.closed == done, "it is over as soon as all is written, and not before"
 
     @rule(dice=DICE, is_violation=st.booleans())
     def the_session_is_aborted(self, dice, is_violation):
@@ -464,7 +497,7 @@ class SessionMachine(RuleBasedStateMachine):
         if payload is None:
             if self.get_waits and self.answered is None and not it.poll_refused:
                 assert not it.closed, "a GET waits for a session that is over"
-                assert not self.waiting, "a GET waits though there are packets"
+                assert not self.waiting and not self.owes_close, "a GET waits though there are packets"
             return
         assert self.get_waits, "nobody asked"
         assert self.answered is None, "two answers at once"
@@ -477,6 +510,9 @@ class SessionMachine(RuleBasedStateMachine):
             self.answered = []
         else:
             assert it.transport is POLLING, "polling takes what belongs to the WebSocket"
+            if self.owes_close and not self.waiting:
+                self.waiting.append(Entry(["1"]))
+                self.owes_close = False
             due = [frame for entry in self.waiting for frame in entry.rest][: self.config.max_packets_per_poll]
             assert payload == "\x1e".join(map(polling_text, due)), "something is lost, doubled or out of order"
             self.answered = due
@@ -494,7 +530,7 @@ class SessionMachine(RuleBasedStateMachine):
             if not entry.rest:
                 del self.waiting[0]
         self.see(())
-        if self.over and not self.waiting:
+        if self.over and not self.waiting and not self.owes_close:
             assert self.it.closed
 
     # What always holds.

@@ -89,7 +89,7 @@ def decode_engine(data: bytes) -> None:
     except DecodeError as error:
         _check_position(error, frame)
     else:
-        assert engineio.encode_packet(packet) == frame
+        assert frame.startswith("b") if isinstance(packet.data, bytes) else engineio.encode_packet(packet) == frame
     assert engineio.encode_packet(engineio.decode_packet(data)) == data
     try:
         packets = engineio.decode_payload(frame)
@@ -190,7 +190,7 @@ class _Judges:
     """What the decoders say of the frames of one side; of bytes only when what announces them may have been seen."""
 
     def __init__(self) -> None:
-        self._decoder = socketio.Decoder()
+        self._decoder = _unlimited()
         self._informed = False
 
     def refuse(self, frame: str | bytes) -> bool:
@@ -202,17 +202,22 @@ class _Judges:
                 return False
         except DecodeError:
             if not (isinstance(frame, str) and frame.startswith("0")):
-                self._decoder, self._informed = socketio.Decoder(), False
+                self._decoder, self._informed = _unlimited(), False
             return True
-        if packet.type is not engineio.PacketType.MESSAGE or (isinstance(frame, bytes) and not self._informed):
+        if packet.type is not engineio.PacketType.MESSAGE or (isinstance(packet.data, bytes) and not self._informed):
             return False
         try:
             self._decoder.feed(packet.data)
         except DecodeError:
-            self._decoder, self._informed = socketio.Decoder(), False
+            self._decoder, self._informed = _unlimited(), False
             return True
-        self._informed = self._informed or isinstance(frame, str)
+        self._informed = self._informed or isinstance(packet.data, str)
         return False
+
+
+def _unlimited() -> socketio.Decoder:
+    """Return a decoder without a server's limits, which are no rules of the protocol."""
+    return socketio.Decoder(socketio.MAX_ACK_ID, socketio.MAX_ACK_ID)
 
 
 def explain_bodies(data: bytes) -> None:

@@ -174,6 +174,7 @@ def define(server: Server, namespace: str) -> None:
 
     @on("kick out")
     async def kick_out(ctx: Context) -> None:
+        await ctx.emit("goodbye", "the last words")
         await ctx.disconnect(close=True)
 
     @on("*")

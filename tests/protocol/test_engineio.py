@@ -1,6 +1,8 @@
 """Engine.IO packets, payloads and handshakes."""
 
+import base64
 import dataclasses
+import string
 
 import pytest
 from hypothesis import given
@@ -100,7 +102,31 @@ def test_any_frame_is_a_packet_or_a_decode_error(frame):
         packet = engineio.decode_packet(frame)
     except DecodeError:
         return
-    assert engineio.encode_packet(packet) == frame
+    if isinstance(frame, str) and frame.startswith("b"):
+        assert isinstance(packet.data, bytes)
+        assert engineio.decode_payload(engineio.encode_payload([packet])) == [packet]
+    else:
+        assert engineio.encode_packet(packet) == frame
+
+
+@given(st.binary(), st.integers(1, 80), st.sampled_from(["\n", "\r\n", " ", "\t"]), st.booleans())
+def test_base64_may_have_line_breaks_and_need_not_be_padded(data, width, line_break, padded):
+    text = base64.b64encode(data).decode()
+    text = text if padded else text.rstrip("=")
+    lines = "".join(text[start : start + width] + line_break for start in range(0, len(text), width))
+    for frame in (f"b{text}", f"b{lines}"):
+        assert engineio.decode_packet(frame) == Packet(PacketType.MESSAGE, data)
+        assert engineio.decode_payload(f"4a\x1e{frame}\x1e6")[1] == Packet(PacketType.MESSAGE, data)
+
+
+@given(st.binary(min_size=1), st.text(min_size=1, max_size=3), st.data())
+def test_what_is_no_letter_of_base64_is_refused_wherever_it_stands(data, odd, choice):
+    allowed = string.ascii_letters + string.digits + "+/=\r\n\t \x1e"
+    odd = "".join(each for each in odd if each not in allowed) or "-"
+    text = base64.b64encode(data).decode()
+    place = choice.draw(st.integers(0, len(text)))
+    with pytest.raises(DecodeError, match="not valid base64"):
+        engineio.decode_packet(f"b{text[:place]}{odd}{text[place:]}")
 
 
 @given(st.lists(st.text() | st.sampled_from(["\x1e", "b", "4", "b====", "bAAAA"])).map("".join))

@@ -269,7 +269,7 @@ FRAME_FAULTS: dict[str, tuple[bytes, int]] = {
     "an open packet": (frame(1, b"0{}"), 1008),
     "a ping packet": (frame(1, b"2"), 1008),
     "an upgrade packet": (frame(1, b"5"), 1008),
-    "a noop packet": (frame(1, b"6"), 1008),
+    "base64 first": (frame(1, b"bAQID"), 1008),
     "an event first": (frame(1, b'42["echo"]'), 1008),
     "binary first": (frame(2, b"\x00"), 1008),
     "a connect with a list": (frame(1, b"40[]"), 1008),

@@ -3,6 +3,7 @@
 A fault is a patch of this project's own server. The suite shares only `protocol` with it, which no fault touches.
 """
 
+import copy
 import dataclasses
 import functools
 import json
@@ -347,7 +348,14 @@ def packets_of_a_body_are_reversed(patch: Patch) -> None:
 
 @fault("eio.polling.size.over-limit")
 def bodies_have_no_limit(patch: Patch) -> None:
-    around(patch, Connection, "_receive_body", lambda original, self, most: original(self, most * 4))
+    def receive(original: Any, self: Connection, request: Any) -> Any:
+        roomy = copy.copy(self)
+        roomy._server = copy.copy(self._server)
+        config = self._server.config
+        roomy._server.config = dataclasses.replace(config, max_payload=config.max_payload * 4)
+        return original(roomy, request)
+
+    around(patch, Connection, "_receive_body", receive)
 
 
 @fault("eio.polling.invalid.unknown-type", "eio.polling.invalid.empty-body")
@@ -437,6 +445,16 @@ def a_bad_frame_closes_nothing(patch: Patch) -> None:
             if transport is Transport.POLLING:
                 raise
             return []
+
+    around(patch, session, "_decode", decode)
+
+
+@fault("eio.websocket.packet.base64")
+def base64_is_for_polling_alone(patch: Patch) -> None:
+    def decode(original: Any, frame: Any, transport: Transport) -> Any:
+        if transport is Transport.WEBSOCKET and isinstance(frame, str) and frame.startswith("b"):
+            raise session.DecodeError("There is no packet type 'b'", 0)
+        return original(frame, transport)
 
     around(patch, session, "_decode", decode)
 

@@ -47,6 +47,15 @@ check("several arguments with bytes between them, as an event", async () => {
   assert.deepEqual(await once(socket, "echoed"), [BYTES, "text", { b: Buffer.from("y") }, null, Buffer.from("z")]);
 });
 
+check("bytes that the client is told to send as base64", async () => {
+  const socket = await connected("/", { forceBase64: true });
+  const value = { a: BYTES, list: [Buffer.alloc(0), randomBytes(3000)] };
+  assert.deepEqual(await socket.emitWithAck("echo", value), value);
+  socket.on("question", (data, reply) => reply({ same: data }, Buffer.from("more")));
+  const { several } = await socket.emitWithAck("ask", BYTES);
+  assert.deepEqual(several, [{ same: BYTES }, Buffer.from("more")]);
+});
+
 check("what looks like a placeholder stays what it is beside bytes", async () => {
   const socket = await connected();
   const value = { looks: { _placeholder: false, num: 0 }, bytes: BYTES };

@@ -1,6 +1,6 @@
 // The way out: who ended it, and what each side is told.
 "use strict";
-const { assert, check, collect, connected, control, mode, once, ready, run, serverReason, upgraded } = require("./harness.js");
+const { assert, check, collect, connected, control, mode, once, ready, run, serverReason, until, upgraded } = require("./harness.js");
 
 check("the client leaves", async () => {
   const socket = await connected();
@@ -61,10 +61,26 @@ check("the server closes the whole connection", async () => {
   const custom = root.io.socket("/custom");
   await ready(custom);
   const ids = [root.id, custom.id];
-  const left = [once(root, "disconnect"), once(custom, "disconnect")];
+  const words = collect(root, "goodbye");
+  const left = [collect(root, "disconnect"), collect(custom, "disconnect")];
   root.emit("kick out");
-  for (const [reason] of await Promise.all(left)) assert.match(reason, /^(io server disconnect|transport close)$/);
+  await until(() => root.io._readyState === "closed", "the end of the connection");
+  for (const each of left) assert.deepEqual(each.map(([reason]) => reason), ["io server disconnect"]);
+  assert.deepEqual(words, [["the last words"]]);
   for (const id of ids) assert.match(await serverReason(id), /^(server namespace disconnect|forced close)$/);
+});
+
+check("what is on its way when the server closes is handled first", async () => {
+  for (let i = 0; i < 10; i += 1) {
+    const socket = await connected();
+    const seen = collect(socket, "echoed");
+    const left = collect(socket, "disconnect");
+    for (let n = 0; n < 40; n += 1) socket.emit("echo back", n);
+    socket.emit("kick out");
+    await until(() => left.length > 0, "the end of the connection");
+    assert.deepEqual(seen, Array.from({ length: 40 }, (_, n) => [n]));
+    assert.deepEqual(left.map(([reason]) => reason), ["io server disconnect"]);
+  }
 });
 
 check("the client closes its transport", async () => {

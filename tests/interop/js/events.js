@@ -139,4 +139,10 @@ check("a client that repeats until it is acknowledged is acknowledged once", asy
   assert.deepEqual(await socket.emitWithAck("numbers"), [1, 2, 3]);
 });
 
+check("a noop, which the client for Swift sends, does nothing", async () => {
+  const socket = await connected();
+  for (let i = 0; i < 5; i += 1) socket.io.engine._sendPacket("noop");
+  assert.equal(await socket.emitWithAck("echo", "after it"), "after it");
+});
+
 run();
