@@ -172,5 +172,7 @@ class Peer:
 
 
 async def _close(wire: Wire) -> None:
-    with trio.CancelScope(shield=True):  # it waits for nothing, and a Cancelled would take the place of what is being raised
+    with trio.CancelScope(
+        shield=True
+    ):  # it waits for nothing, and a Cancelled would take the place of what is being raised
         await trio.aclose_forcefully(wire.stream)

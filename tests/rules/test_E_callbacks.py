@@ -236,7 +236,8 @@ async def test_E10_call_asks_exactly_one_connection(autojump_clock, stage):
 
 
 @pytest.mark.parametrize(
-    ("timeout", "error"), [(None, TypeError), ("3", TypeError), (True, TypeError), (-1, ValueError), (float("nan"), ValueError)]
+    ("timeout", "error"),
+    [(None, TypeError), ("3", TypeError), (True, TypeError), (-1, ValueError), (float("nan"), ValueError)],
 )
 async def test_E10_a_timeout_is_a_number_of_seconds(autojump_clock, stage, timeout, error):
     a = await stage.join()

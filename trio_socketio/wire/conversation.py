@@ -34,9 +34,8 @@ _PROBE = "probe"
 _ONLY_FROM = {
     engineio.PacketType.OPEN: Sender.SERVER,
     engineio.PacketType.UPGRADE: Sender.CLIENT,
-    engineio.PacketType.NOOP: Sender.SERVER,
 }
-"""Packets that one side alone may send (Engine.IO protocol, "Packet types")."""
+"""Packets that one side alone may send (Engine.IO protocol, "Packet types"); the client for Swift sends noops, too."""
 
 _SIMPLE = {
     engineio.PacketType.CLOSE: Kind.CLOSE,

@@ -6,10 +6,10 @@ has to be seen to be found. All functions are pure.
 
 import json
 import zlib
-from base64 import b64decode
 from collections.abc import Iterator
 
-from trio_socketio.protocol.engineio import BINARY_PREFIX, SEPARATOR
+from trio_socketio.protocol.engineio import BINARY_PREFIX, SEPARATOR, decode_packet
+from trio_socketio.protocol.errors import DecodeError
 
 MAX_CONTENT = 16 * 1024 * 1024
 """Bytes of a body, decompressed, that is shown; servers allow 1 MB unless they are told otherwise."""
@@ -25,11 +25,9 @@ def frames_of(text: str) -> Iterator[str | bytes]:
             yield part
             continue
         try:
-            data = b64decode(part[1:], validate=True)
-        except ValueError:  # binascii.Error is one
+            yield decode_packet(part).data
+        except DecodeError:
             yield part
-        else:
-            yield data
 
 
 def sid_of(frame: str) -> str:
