@@ -400,7 +400,8 @@ class Session:
         """End the session from this side; what was sent before still leaves, within ``ping_timeout`` seconds.
 
         Over polling the close packet leaves last, in an answer of its own. Only a server that shuts down does not wait for one
-        more GET, since its connections end with their answers: whoever has been told something is not told that, too.
+        more GET, since its connections end with their answers: whoever has been told something is not told that, too. And if a
+        WebSocket has probed there may be no other GET, so it follows at once.
         """
         step = TABLE[self.state].get(Input.CLOSE)
         if step is None:
@@ -409,6 +410,7 @@ class Session:
                 self._finish_closing()
             return _NOTHING
         events: list[Event] = [Closed(reason, detail)]
+        polls_on = self.state is not State.PROBED  # clients that have probed pause polling: the GET that is pending is the last
         if self.state in (State.ATTACHED, State.PROBED):
             events.insert(0, ProbeFailed("the session closed while the WebSocket probed"))
             self._control = ()
@@ -416,7 +418,10 @@ class Session:
         self._closing_by = now + self._config.ping_timeout
         self.state = step.next
         if self._transport is Transport.POLLING:
-            self._owes_close = self._buffer.empty or reason is not CloseReason.SERVER_SHUTTING_DOWN
+            if polls_on:
+                self._owes_close = self._buffer.empty or reason is not CloseReason.SERVER_SHUTTING_DOWN
+            else:
+                self._buffer.put(Outbound((CLOSE,)))
         self._finish_closing()
         return events
 

@@ -1,7 +1,8 @@
-"""What every test shares: a generated example may take as long as a slow machine needs, and log levels are put back."""
+"""What every test shares: a generated example may take as long as a slow machine needs, Ctrl-C interrupts, and log levels are put back."""
 
 import logging
 import os
+import signal
 
 import hypothesis
 import pytest
@@ -11,6 +12,10 @@ from support import shortcuts
 hypothesis.settings.register_profile("project", deadline=None, max_examples=40 if os.environ.get("CI") else 100)
 hypothesis.settings.load_profile("project")
 shortcuts.turn_off()
+
+# A shell has it ignored by what runs in the background, and all that this starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

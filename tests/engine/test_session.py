@@ -927,8 +927,11 @@ def test_a_get_that_waits_when_the_close_takes_too_long_is_told_to_close():
     assert answer(it) == "1"
 
 
-@pytest.mark.parametrize("build", [attached, probed])
-def test_a_close_while_probing_gives_the_websocket_up_and_goes_on_by_polling(build):
+@pytest.mark.parametrize(
+    ("build", "answers"),
+    [(attached, ["4a", "1"]), (probed, ["4a\x1e1"])],  # a client that has probed pauses polling: there may be no other GET
+)
+def test_a_close_while_probing_gives_the_websocket_up_and_goes_on_by_polling(build, answers):
     it = build()
     send(it, "a")
     first, last = close(it)
@@ -936,8 +939,7 @@ def test_a_close_while_probing_gives_the_websocket_up_and_goes_on_by_polling(bui
     assert frames(it) == []
     assert list(it.lost(CloseReason.TRANSPORT_CLOSE, "the candidate hung up")) == []
     assert not it.closed, "what was sent before must still be fetched"
-    assert get(it) == "4a"
-    assert get(it) == "1"
+    assert [get(it) for _ in answers] == answers
     assert it.closed
 
 

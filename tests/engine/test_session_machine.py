@@ -397,7 +397,9 @@ class SessionMachine(RuleBasedStateMachine):
             return
         ended = self.it.ended
         shuts_down = reason is CloseReason.SERVER_SHUTTING_DOWN
-        if not ended and self.it.transport is POLLING:
+        if self.it.state is State.PROBED:  # there may be no other GET
+            self.waiting.append(Entry(["1"]))
+        elif not ended and self.it.transport is POLLING:
             self.owes_close = not self.waiting or not shuts_down
         elif shuts_down:
             self.owes_close = False

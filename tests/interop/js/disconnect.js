@@ -63,6 +63,7 @@ check("the server closes the whole connection", async () => {
   const ids = [root.id, custom.id];
   const words = collect(root, "goodbye");
   const left = [collect(root, "disconnect"), collect(custom, "disconnect")];
+  if (mode === "upgrade") await upgraded(root); // as below
   root.emit("kick out");
   await until(() => root.io._readyState === "closed", "the end of the connection");
   for (const each of left) assert.deepEqual(each.map(([reason]) => reason), ["io server disconnect"]);
@@ -73,6 +74,7 @@ check("the server closes the whole connection", async () => {
 check("what is on its way when the server closes is handled first", async () => {
   for (let i = 0; i < 10; i += 1) {
     const socket = await connected();
+    if (mode === "upgrade") await upgraded(socket); // while the transport changes there may be one answer only, for all of it
     const seen = collect(socket, "echoed");
     const left = collect(socket, "disconnect");
     for (let n = 0; n < 40; n += 1) socket.emit("echo back", n);
