@@ -1,4 +1,4 @@
-"""What every test shares: a generated example may take as long as a slow machine needs, Ctrl-C interrupts, and log levels are put back."""
+"""What every test shares: examples may take as long as a slow machine needs, Ctrl-C interrupts, and log levels are put back."""
 
 import logging
 import os
