@@ -410,7 +410,9 @@ class Session:
                 self._finish_closing()
             return _NOTHING
         events: list[Event] = [Closed(reason, detail)]
-        polls_on = self.state is not State.PROBED  # clients that have probed pause polling: the GET that is pending is the last
+        polls_on = (
+            self.state is not State.PROBED
+        )  # clients that have probed pause polling: the GET that is pending is the last
         if self.state in (State.ATTACHED, State.PROBED):
             events.insert(0, ProbeFailed("the session closed while the WebSocket probed"))
             self._control = ()

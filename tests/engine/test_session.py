@@ -929,7 +929,10 @@ def test_a_get_that_waits_when_the_close_takes_too_long_is_told_to_close():
 
 @pytest.mark.parametrize(
     ("build", "answers"),
-    [(attached, ["4a", "1"]), (probed, ["4a\x1e1"])],  # a client that has probed pauses polling: there may be no other GET
+    [
+        (attached, ["4a", "1"]),
+        (probed, ["4a\x1e1"]),
+    ],  # a client that has probed pauses polling: there may be no other GET
 )
 def test_a_close_while_probing_gives_the_websocket_up_and_goes_on_by_polling(build, answers):
     it = build()
