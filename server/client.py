@@ -208,9 +208,8 @@ class Client:
         namespace = packet.namespace
         socket = self.sockets.get(namespace)
         if socket is None and namespace not in self._departed:
-            socket = self._find(namespace, "an acknowledgement")
-            if socket is None:
-                return
+            self._find(namespace, "an acknowledgement")  # in vain; it says whether the peer is at fault
+            return
         if socket is None or packet.id is None or not socket.acks.resolve(packet.id, socket.sid, packet.data):
             self.server.tally.unknown_acks += 1
             logger.debug("an unknown ack id in %s", namespace)

@@ -269,6 +269,10 @@ class Emitter(Membership):
         Returns:
             For each sid that was asked its answer, as `call` returns it, or the `AckTimeout`, `Disconnected` or
             `TooManyAcks` that stands for it.
+
+        Raises:
+            TypeError: The timeout is no number, or a target or a value has the wrong type.
+            ValueError: The timeout is negative, or a name or a value cannot be sent.
         """
         check_seconds("timeout", timeout, least=0, most=math.inf)
         here = self._here()

@@ -187,54 +187,40 @@ async def test_an_interrupted_run_keeps_the_results_so_far(autojump_clock):
     assert [result.case.id for result in verdict.results] == ["eio.handshake.quick"]
 
 
-async def test_a_case_that_failed_while_the_suite_was_late_runs_again():
-    """In real time, for being late is the point: the first run stops the whole process for longer than `LATE`."""
-    runs = 0
+def late_at_first(times, seconds, got):
+    """Return the body of a case whose first run the process cannot give a processor so many times; and the list of its runs.
+
+    In real time, for being late is the point.
+    """
+    runs = []
 
     async def body(trial):
-        nonlocal runs
-        runs += 1
-        if runs == 1:
-            await trio.sleep(0.02)
-            time.sleep(LATE * 2)  # noqa: ASYNC251  # a process that gets no processor
+        runs.append(trial)
+        if len(runs) == 1:
+            for _ in range(times):
+                await trio.sleep(0.012)
+                time.sleep(seconds)  # noqa: ASYNC251  # a process that gets no processor
             await trio.sleep(0.02)
             trial.fail("too late")
+        if got:
+            trial.fail(got)
 
+    return body, runs
+
+
+@pytest.mark.parametrize(
+    ("times", "seconds"), [(1, LATE * 2), (12, LATE * 0.4)], ids=["a long delay", "many small ones"]
+)
+async def test_a_case_that_failed_while_the_suite_was_late_runs_again(times, seconds):
+    body, runs = late_at_first(times, seconds, "")
     result = await outcome(body)
-    assert (result.outcome, result.reruns, runs) == (Outcome.PASSED, 1, 2)
+    assert (result.outcome, result.reruns, len(runs)) == (Outcome.PASSED, 1, 2)
 
 
 async def test_a_fault_of_the_server_stays_a_failure_though_the_suite_was_late():
-    runs = 0
-
-    async def body(trial):
-        nonlocal runs
-        runs += 1
-        if runs == 1:
-            await trio.sleep(0.02)
-            time.sleep(LATE * 2)  # noqa: ASYNC251
-            await trio.sleep(0.02)
-        trial.fail("wrong")
-
+    body, _ = late_at_first(1, LATE * 2, "wrong")
     result = await outcome(body)
     assert (result.outcome, result.reruns, result.got) == (Outcome.FAILED, 1, "wrong")
-
-
-async def test_many_small_delays_count_as_a_long_one():
-    """In real time. None of the delays would do by itself."""
-    runs = 0
-
-    async def body(trial):
-        nonlocal runs
-        runs += 1
-        if runs == 1:
-            for _ in range(12):
-                await trio.sleep(0.012)
-                time.sleep(LATE * 0.4)  # noqa: ASYNC251
-            trial.fail("too late")
-
-    result = await outcome(body)
-    assert (result.outcome, result.reruns, runs) == (Outcome.PASSED, 1, 2)
 
 
 def test_delays_are_forgotten():

@@ -498,14 +498,19 @@ async def test_allow_request_may_take_its_time_and_the_connection_goes_on(autoju
         assert len(server.sessions) == 1
 
 
-@pytest.mark.shortcut("poller", "heads")
-async def test_a_client_that_hangs_up_while_allow_request_decides_opens_nothing(autojump_clock):
+def undecided():
+    """Return a server that does not decide who may open a session, and what lets it."""
     decide = trio.Event()
 
     async def allow_request(request):
         await decide.wait()
 
-    server = EngineFixture(allow_request=allow_request)
+    return EngineFixture(allow_request=allow_request), decide
+
+
+@pytest.mark.shortcut("poller", "heads")
+async def test_a_client_that_hangs_up_while_allow_request_decides_opens_nothing(autojump_clock):
+    server, decide = undecided()
     async with serving(server, sockets=True) as peer:
         stream = await peer.dial()
         await stream.send_all(get(POLLING))
@@ -520,12 +525,7 @@ async def test_a_client_that_hangs_up_while_allow_request_decides_opens_nothing(
 
 @pytest.mark.parametrize("target", [POLLING, WEBSOCKET])
 async def test_a_client_that_ends_its_half_while_allow_request_decides_opens_nothing(autojump_clock, target):
-    decide = trio.Event()
-
-    async def allow_request(request):
-        await decide.wait()
-
-    server = EngineFixture(allow_request=allow_request)
+    server, decide = undecided()
     async with serving(server, sockets=True) as peer:
         stream = await peer.dial()
         await stream.send_all(get(target, UPGRADE if target is WEBSOCKET else ""))
